@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <memory_resource>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tensor/dtype.h"
+#include "tensor/shape.h"
+#include "wire/byte_rope.h"
+
+namespace mindspore::serving {
+
+/// One named tensor as it arrived. Names and bytes borrow from the request that holds it; nothing is checked yet beyond
+/// the encoding itself.
+struct InputTensor {
+  std::string_view name;
+  DType dtype = DType::kUnknown;  ///< kUnknown also for numbers that are no data type; see wire_dtype
+  int32_t wire_dtype = 0;         ///< the number as sent
+  Shape shape;
+  ByteRope data;                 ///< numbers: the elements, C order, little-endian. String and bytes: the (last) value
+  uint32_t text_count = 0;       ///< how many `bytes_val` entries were sent
+  bool has_shm_data = false;     ///< the sender named shared memory, which is refused from outside
+};
+
+struct InputInstance {
+  std::pmr::vector<InputTensor> items;
+  bool has_output_buffers = false;  ///< refused from outside, as shm_data
+
+  /// The tensor of that name, the last one if there are several; nullptr if there is none.
+  const InputTensor *Find(std::string_view name) const;
+};
+
+/// A decoded request of any front end: whom to call, and per instance the named tensors. Owns (a share of) the message
+/// that its views point into. Immutable after decoding, so several threads may read it.
+class Request {
+ public:
+  /// `message` keeps the bytes alive that the decoder's views point into; may be empty.
+  explicit Request(std::shared_ptr<const void> message) : message_(std::move(message)) {}
+  Request(const Request &) = delete;
+
+  std::string servable;
+  std::string method;
+  uint64_t version = 0;  ///< 0: the newest
+  std::vector<InputInstance> instances;
+
+  /// Memory that lives as long as the request; for decoders.
+  std::pmr::memory_resource *memory() { return &memory_; }
+
+ private:
+  std::shared_ptr<const void> message_;
+  std::pmr::monotonic_buffer_resource memory_;
+};
+
+}  // namespace mindspore::serving
