@@ -1,0 +1,73 @@
+"""The master's C++ half: channels, the dispatcher and the gRPC front end. No method takes the GIL while it waits."""
+
+from collections.abc import Sequence
+
+class Channel:
+    """The master's end of the shared memory that connects it with one worker. Raises `OSError` when memory cannot be had."""
+
+    def __init__(self, request_bytes: int = ..., reply_bytes: int = ..., ring_entries: int = ...) -> None: ...
+    def peer_fds(self) -> list[int]:
+        """The descriptors a worker must inherit, in the order it attaches them."""
+    def close(self) -> None: ...
+
+class Dispatcher:
+    """Admits requests, spreads their instances over the workers, and completes each call exactly once. Thread-safe."""
+
+    def __init__(self, max_enqueued_requests: int = 10000) -> None: ...
+    max_enqueued_requests: int
+    def add_worker(
+        self,
+        channel: Channel,
+        servable: str,
+        version: int,
+        methods: Sequence[tuple[str, Sequence[str], Sequence[str], int, int, bool]],
+        own_device: bool,
+        label: str,
+    ) -> int:
+        """A worker that is READY gets traffic from now on; returns its number. `methods`: name, inputs, outputs, lane, credit,
+        only_model_stages, in the worker's order. `label` names the worker in error texts."""
+    def drain_worker(self, worker: int) -> None:
+        """No new instances for it; what runs there goes on."""
+    def remove_worker(self, worker: int) -> None:
+        """It is gone: its unfinished instances run again elsewhere or are answered. Its channel is closed."""
+    def set_starting(self, servable: str, version: int, workers: int) -> None:
+        """How many workers of that servable are starting. With 0 and none ready, waiting requests are answered code 5 at once."""
+    def fail_waiting(self, servable: str, version: int) -> None:
+        """Nobody came in time: answers the requests that wait for a worker, code 5."""
+    def worker_load(self, worker: int) -> tuple[int, int, float]:
+        """Instances in flight there, instances completed, seconds since it last completed one (or since it got work)."""
+    def submit_json(self, servable: str, method: str, version: int, body: bytes) -> int:
+        """Starts a RESTful call; the result comes through `take_completions` under the number returned."""
+    def cancel(self, call: int) -> None:
+        """Nobody waits for that RESTful call any more; it will not be reported."""
+    def completion_fd(self) -> int:
+        """Readable while RESTful calls are complete."""
+    def take_completions(self) -> list[tuple[int, int, bytes]]:
+        """Call number, HTTP status, JSON body of each RESTful call that completed since the last time."""
+    @property
+    def in_flight(self) -> int:
+        """Public requests admitted and not yet answered."""
+    def stop(self) -> None:
+        """Answers everything that is queued or in flight ("servable is not available") and refuses what comes later."""
+
+class GrpcServer:
+    """The public gRPC end point (`MSService.Predict`) on threads of its own.
+
+    Raises `RuntimeError` when the address cannot be bound."""
+
+    def __init__(self, dispatcher: Dispatcher, address: str, max_message_bytes: int) -> None: ...
+    @property
+    def port(self) -> int:
+        """The port listened on; 0 for a unix socket."""
+    def stop(self, grace_s: float) -> None:
+        """Stops accepting, lets calls in flight finish for at most `grace_s` seconds, then ends them. Releases the GIL."""
+
+class SignalWatch:
+    """Catches signals at C level, in whatever state the interpreter is, and tells of them through a descriptor."""
+
+    def __init__(self, signals: Sequence[int]) -> None: ...
+    def fileno(self) -> int: ...
+    def take(self) -> list[int]:
+        """The signals that came since the last time."""
+    def restore(self) -> None:
+        """Puts the dispositions back that were there before. Idempotent."""
