@@ -1,0 +1,210 @@
+"""`register_method` and `add_stage`: a method's function is run once with placeholders to learn its stages."""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from mindspore_serving.server.checks import check_int, check_str, check_strs
+from mindspore_serving.server.register.declaration import Declaration, current_declaration
+from mindspore_serving.server.register.model import Model
+from mindspore_serving.server.register.signature import (
+    METHOD_INPUT,
+    BuiltinStage,
+    FunctionStage,
+    MethodSignature,
+    ModelStage,
+    Source,
+    Stage,
+)
+
+_BUILTIN_COUNTS = {"argmax_cpp": (1, 1)}
+"""Inputs and outputs of the stage functions inside the C++ executor."""
+
+MethodFunction = TypeVar("MethodFunction", bound=Callable[..., Any])
+
+
+class _TensorDef:
+    """Stands for a value while a method is traced; supports no operation at all."""
+
+    __slots__ = ("source", "trace")
+
+    def __init__(self, trace: _Trace, source: Source) -> None:
+        self.trace = trace
+        self.source = source
+
+
+class _Trace:
+    """The method that is being registered and its stages so far."""
+
+    def __init__(self, method_name: str, declaration: Declaration) -> None:
+        self.method_name = method_name
+        self.declaration = declaration
+        self.stages: list[Stage] = []
+
+    def placeholders(self, stage: int, count: int) -> tuple[_TensorDef, ...]:
+        return tuple(_TensorDef(self, Source(stage, index)) for index in range(count))
+
+    def sources(self, values: Sequence[Any], what: str) -> tuple[Source, ...]:
+        for value in values:
+            if not isinstance(value, _TensorDef) or value.trace is not self:
+                raise RuntimeError(
+                    f"{what} is a placeholder for data and must come from the method '{self.method_name}' inputs or "
+                    f"the outputs of add_stage, but actually {type(value)}"
+                )
+        return tuple(value.source for value in values)
+
+
+_tracing: contextvars.ContextVar[_Trace] = contextvars.ContextVar("tracing")
+
+
+def register_method(output_names: str | Sequence[str]) -> Callable[[MethodFunction], MethodFunction]:
+    """Registers the decorated function as a method of the servable, under the function's name.
+
+    The function runs once, at once, with a placeholder for each parameter; the `add_stage` calls it makes are the
+    method's stages. Its parameter names are the names of the method's inputs (defaults are ignored).
+
+    Args:
+        output_names: the name of the output, or a tuple or list of names, one for each value the function returns.
+
+    Returns:
+        A decorator that returns the function unchanged.
+
+    Raises:
+        RuntimeError: a name is wrong or taken, or the function does not fit (`*args`, keyword-only parameters, values
+            returned that are no placeholders or not as many as `output_names`).
+
+    Example:
+        >>> @register.register_method(output_names=["y"])
+        ... def add_common(x1, x2):
+        ...     y = register.add_stage(model, x1, x2, outputs_count=1)
+        ...     return y
+    """
+    outputs = check_strs("output_names", output_names)
+
+    def decorate(function: MethodFunction) -> MethodFunction:
+        name = function.__name__
+        declaration = current_declaration()
+        inputs = _input_names(name, function)
+        declaration.check_method_name(name)
+        trace = _Trace(name, declaration)
+        token = _tracing.set(trace)
+        try:
+            result = function(*trace.placeholders(METHOD_INPUT, len(inputs)))
+        finally:
+            _tracing.reset(token)
+        values = (result,) if isinstance(result, _TensorDef) else tuple(result)
+        returns = trace.sources(values, "Each value returned")
+        if len(returns) != len(outputs):
+            raise RuntimeError(f"Method return output size {len(returns)} not match registered {len(outputs)}")
+        declaration.add_method(MethodSignature(name, inputs, outputs, tuple(trace.stages), returns))
+        return function
+
+    return decorate
+
+
+def _input_names(method_name: str, function: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters
+    for name, parameter in parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise RuntimeError(f"'{method_name}' input {name} cannot be {parameter.kind.name} !")
+    return tuple(parameters)
+
+
+def add_stage(
+    stage: Model | Callable[..., Any] | str,
+    *args: Any,
+    outputs_count: int,
+    batch_size: int | None = None,
+    tag: str | None = None,
+) -> Any:
+    """Adds a stage to the method that is being registered.
+
+    Args:
+        stage: a `Model` from `declare_model`, a Python function (`def` or `lambda`), or the name of a built-in function
+            ('argmax_cpp').
+        args: the inputs of the stage: parameters of the method or outputs of earlier stages.
+        outputs_count: how many outputs the stage has, at least 1.
+        batch_size: None: the function takes the inputs of one instance. 0 or more: it takes a tuple of instances, each
+            a tuple of its inputs, and returns or yields one result for each; n limits the number of instances, with
+            0 the server chooses it. Models ignore it.
+        tag: what error texts call the stage; by default the function's or model's name.
+
+    Returns:
+        A placeholder for the output, or a tuple of them when there are several.
+
+    Raises:
+        RuntimeError: a parameter is wrong or does not fit an earlier use of the same function or model.
+
+    Example:
+        >>> x = register.add_stage(preprocess, image, outputs_count=1)
+        >>> y = register.add_stage(model, x, outputs_count=1)
+        >>> label = register.add_stage(postprocess, y, outputs_count=1, batch_size=16)
+    """
+    declaration = current_declaration()
+    trace = _tracing.get(None)
+    if trace is None:
+        raise RuntimeError("'add_stage' can only be called inside a function decorated with 'register_method'")
+    sources = trace.sources(args, "Each value of parameter *args")
+    check_int("outputs_count", outputs_count, 1)
+    if tag is not None:
+        check_str("tag", tag)
+    if isinstance(stage, str):
+        stage = _function_or_builtin(declaration, stage)
+    new_stage: Stage
+    if isinstance(stage, str):
+        new_stage = _builtin_stage(stage, sources, outputs_count, tag)
+    elif isinstance(stage, Model) and stage.declaration is declaration:
+        new_stage = ModelStage(stage.model_key, sources, outputs_count, tag or f"Model '{stage.model_key}'")
+    elif inspect.isfunction(stage):
+        new_stage = _function_stage(declaration, stage, sources, outputs_count, batch_size, tag)
+    else:
+        raise RuntimeError(
+            f"Call 'add_stage' failed, the parameter 'stage' of add_stage must be function or Model returned by "
+            f"declare_model, now is {type(stage)}"
+        )
+    declaration.add_stage(new_stage)
+    trace.stages.append(new_stage)
+    outputs = trace.placeholders(len(trace.stages), outputs_count)
+    return outputs[0] if outputs_count == 1 else outputs
+
+
+def _function_or_builtin(declaration: Declaration, name: str) -> Callable[..., Any] | str:
+    check_str("stage", name)
+    if name in _BUILTIN_COUNTS:
+        return name
+    function = declaration.function_named(name)
+    if function is None:
+        raise RuntimeError(f"Function '{name}' is not defined")
+    return function
+
+
+def _builtin_stage(name: str, sources: tuple[Source, ...], outputs_count: int, tag: str | None) -> BuiltinStage:
+    counts = zip(("inputs", "outputs"), (len(sources), outputs_count), _BUILTIN_COUNTS[name], strict=True)
+    for what, count, wanted in counts:
+        if count != wanted:
+            raise RuntimeError(f"Function '{name}' {what} count {count} not match the count {wanted} of the function")
+    return BuiltinStage(name, sources, outputs_count, tag or f"Function '{name}'")
+
+
+def _function_stage(
+    declaration: Declaration,
+    function: Callable[..., Any],
+    sources: tuple[Source, ...],
+    outputs_count: int,
+    batch_size: int | None,
+    tag: str | None,
+) -> FunctionStage:
+    name = f"{declaration.servable_name}.{function.__qualname__}"
+    if batch_size is not None:
+        check_int("batch_size", batch_size, 0)
+    else:
+        count = len(inspect.signature(function).parameters)
+        if count != len(sources):
+            raise RuntimeError(
+                f"function {function.__name__} input args count {count} not match the count {len(sources)} registered "
+                f"in method"
+            )
+    return FunctionStage(function, name, sources, outputs_count, batch_size, tag or f"Function '{name}'")
