@@ -1,0 +1,17 @@
+#pragma once
+
+#include "base/error.h"
+#include "dispatch/method_info.h"
+#include "wire/request.h"
+
+namespace mindspore::serving {
+
+/// Checks all instances of a request against the inputs that the method declares: present, of a known type, sized as
+/// their shape says, one UTF-8 value for a string, nothing in shared memory. Items that the method does not declare are not looked at.
+/// No error: the request may be queued.
+Error CheckInstances(const Request &request, const MethodInfo &method);
+
+/// "Request servable(<name>) method(<method>)  version(<v>) , <what> is not available"
+std::string NotAvailableText(const Request &request, std::string_view what);
+
+}  // namespace mindspore::serving

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "dispatch/call.h"
+#include "dispatch/routing_table.h"
+
+namespace mindspore::serving {
+
+/// What one worker is doing, for the supervisor.
+struct WorkerLoad {
+  uint64_t in_flight = 0;
+  uint64_t completed = 0;
+  double seconds_since_progress = 0;  ///< since it last completed an instance, or got work while it had none
+};
+
+/// Routes requests to workers: admits or refuses each, spreads its instances over the workers that have credit, puts the results together,
+/// and runs instances again whose worker died. Every submitted call is completed exactly once.
+///
+/// Thread safety: every method may be called from any thread. No lock is held while tensors are copied, replies are read, or a sink is told.
+/// Each worker has a reader thread here; it takes the worker's results and completes calls.
+class Dispatcher {
+ public:
+  /// An instance whose worker died is run again this many times; the last time alone on a worker, so that one that kills
+  /// its workers takes no others with it.
+  static constexpr uint32_t kMaxRetries = 2;
+
+  explicit Dispatcher(uint64_t max_enqueued_requests = 10000);
+  ~Dispatcher();
+  Dispatcher(const Dispatcher &) = delete;
+
+  // --- front ends ---
+  /// Starts a call. `sink` is told the answer, perhaps before this returns (a refused request). nullptr when it was refused.
+  std::shared_ptr<Call> Submit(std::unique_ptr<Request> request, CallSink *sink);
+  /// The caller has gone: completes the call as cancelled unless it is complete. What waits is dropped, what runs is let go.
+  void Cancel(const std::shared_ptr<Call> &call);
+
+  // --- supervisor ---
+  uint64_t AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
+                     bool own_device, std::string label);
+  void DrainWorker(uint64_t worker);
+  /// Ends the worker's channel, takes the results it had written, and runs the rest elsewhere. Until SetStarting says otherwise a
+  /// replacement is taken to be starting.
+  void RemoveWorker(uint64_t worker);
+  void SetStarting(const std::string &servable, uint64_t version, int workers);
+  void FailWaiting(const std::string &servable, uint64_t version);
+  /// Throws std::out_of_range for a worker that is not (any more) there.
+  WorkerLoad Load(uint64_t worker) const;
+  /// Answers everything and refuses what comes later.
+  void Stop();
+
+  uint64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+  uint64_t max_enqueued_requests() const { return max_enqueued_requests_.load(std::memory_order_relaxed); }
+  void set_max_enqueued_requests(uint64_t limit) { max_enqueued_requests_.store(limit, std::memory_order_relaxed); }
+
+ private:
+  struct Outgoing;
+  using Entries = std::vector<QueueEntry>;
+
+  Error Admit(const Request &request, RoutingTable::Route *route);
+  void TakeReady(Endpoint *endpoint, MethodQueue *queue, std::vector<Outgoing> *outgoing);
+  void SendAll(std::vector<Outgoing> outgoing);
+  void SendInstance(Outgoing *outgoing);
+  void ReturnUnsent(Outgoing *outgoing);
+  void PumpEndpoint(Endpoint *endpoint);
+
+  void ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link);
+  void HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link, std::vector<RingEntry> *results);
+  void Requeue(WorkerLink *link, Entries *given_up);
+
+  void FinishInstance(const QueueEntry &entry, InstanceResult result);
+  void FailEntries(Entries entries, const Error &error);
+  Entries TakeWaiting(Endpoint *endpoint);
+  void Complete(Call *call, Reply reply);
+
+  mutable std::mutex mutex_;
+  RoutingTable routes_;                                                                // guarded by mutex_
+  std::map<uint64_t, std::pair<Endpoint *, std::shared_ptr<WorkerLink>>> links_;  // guarded by mutex_
+  std::map<uint64_t, std::thread> readers_;                                           // guarded by mutex_
+  uint64_t next_worker_ = 1;                                                          // guarded by mutex_
+  bool stopped_ = false;                                                              // guarded by mutex_
+  std::atomic<uint64_t> in_flight_{0};
+  std::atomic<uint64_t> max_enqueued_requests_;
+};
+
+}  // namespace mindspore::serving

@@ -1,0 +1,112 @@
+#include "grpc/grpc_server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "grpc/predict_call.h"
+
+namespace mindspore::serving {
+namespace {
+
+// Calls that wait for a client, per queue: enough that a burst finds one ready, few enough to cost nothing.
+constexpr int kAwaitedCalls = 64;
+
+int DefaultThreads() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4); }
+
+}  // namespace
+
+class GrpcServer::Impl {
+ public:
+  Impl(Dispatcher *dispatcher, const GrpcServerOptions &options) {
+    grpc::ServerBuilder builder;
+    const int message_bytes = static_cast<int>(std::min<size_t>(options.max_message_bytes, INT32_MAX));
+    builder.SetMaxReceiveMessageSize(message_bytes);
+    builder.SetMaxSendMessageSize(message_bytes);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(&service_);
+    const int threads = options.threads > 0 ? options.threads : DefaultThreads();
+    for (int i = 0; i < threads; ++i) {
+      queues_.push_back(builder.AddCompletionQueue());
+    }
+    server_ = builder.BuildAndStart();
+    const bool is_unix = options.address.starts_with("unix:");
+    if (server_ == nullptr || (port_ == 0 && !is_unix)) {
+      EndQueues();
+      throw std::runtime_error("cannot listen on " + options.address);
+    }
+    if (is_unix) {
+      port_ = 0;
+    }
+    context_.dispatcher = dispatcher;
+    context_.service = &service_;
+    for (auto &queue : queues_) {
+      for (int i = 0; i < kAwaitedCalls; ++i) {
+        PredictCall::Await(&context_, queue.get());
+      }
+      threads_.emplace_back([queue = queue.get()] { Run(queue); });
+    }
+  }
+
+  ~Impl() { Stop(0); }
+
+  int port() const { return port_; }
+
+  void Stop(double grace_s) {
+    if (server_ == nullptr) {
+      return;
+    }
+    context_.stopping.store(true);
+    const auto grace = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
+    server_->Shutdown(std::chrono::system_clock::now() + grace);
+    server_->Wait();
+    // Every call has been cancelled or finished, and its last events are in the queues: they may still be on their way
+    // through another thread, and a queue must not be shut down before the last operation was started on it.
+    for (int64_t alive = context_.calls_alive.load(); alive > 0; alive = context_.calls_alive.load()) {
+      context_.calls_alive.wait(alive);
+    }
+    EndQueues();
+    server_.reset();
+  }
+
+ private:
+  static void Run(grpc::ServerCompletionQueue *queue) {
+    void *tag = nullptr;
+    bool ok = false;
+    while (queue->Next(&tag, &ok)) {
+      auto *event = static_cast<PredictCall::Event *>(tag);
+      (event->call->*event->handle)(ok);
+    }
+  }
+
+  void EndQueues() {
+    for (auto &queue : queues_) {
+      queue->Shutdown();
+    }
+    for (auto &thread : threads_) {
+      thread.join();
+    }
+    threads_.clear();
+    queues_.clear();
+  }
+
+  PredictService service_;
+  PredictContext context_{};
+  int port_ = 0;
+  std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues_;
+  std::unique_ptr<grpc::Server> server_;
+  std::vector<std::thread> threads_;
+};
+
+GrpcServer::GrpcServer(Dispatcher *dispatcher, const GrpcServerOptions &options) : impl_(std::make_unique<Impl>(dispatcher, options)) {}
+
+GrpcServer::~GrpcServer() = default;
+
+int GrpcServer::port() const { return impl_->port(); }
+
+void GrpcServer::Stop(double grace_s) { impl_->Stop(grace_s); }
+
+}  // namespace mindspore::serving

@@ -1,0 +1,121 @@
+#include "grpc/predict_call.h"
+
+#include <vector>
+
+#include "wire/protobuf_codec.h"
+
+namespace mindspore::serving {
+namespace {
+
+constexpr char kPredictPath[] = "/mindspore.serving.proto.MSService/Predict";
+
+ByteSpan Bytes(const grpc::Slice &slice) { return {reinterpret_cast<const std::byte *>(slice.begin()), slice.size()}; }
+
+// A reply's bytes as a gRPC message: what an owner keeps alive leaves from where it lies.
+grpc::ByteBuffer ToByteBuffer(std::vector<EncodedPiece> pieces) {
+  using Owner = std::shared_ptr<const void>;
+  std::vector<grpc::Slice> slices;
+  slices.reserve(pieces.size());
+  for (auto &piece : pieces) {
+    auto *data = const_cast<std::byte *>(piece.bytes.data());
+    if (piece.owner == nullptr || piece.bytes.size() < kInPlaceBytes) {
+      slices.emplace_back(data, piece.bytes.size());
+    } else {
+      auto *owner = new Owner(std::move(piece.owner));
+      slices.emplace_back(data, piece.bytes.size(), [](void *kept) { delete static_cast<Owner *>(kept); }, owner);
+    }
+  }
+  return {slices.data(), slices.size()};
+}
+
+// Errors travel inside the reply with status OK, except where nobody is left to read one.
+grpc::Status StatusOf(const Reply &reply) {
+  return reply.error.kind == ErrorKind::kCancelled ? grpc::Status(grpc::StatusCode::CANCELLED, reply.error.text) : grpc::Status::OK;
+}
+
+}  // namespace
+
+PredictService::PredictService() {
+  AddMethod(new grpc::internal::RpcServiceMethod(kPredictPath, grpc::internal::RpcMethod::NORMAL_RPC, nullptr));
+  MarkMethodRaw(0);
+}
+
+void PredictService::Request(grpc::ServerContext *context, grpc::ByteBuffer *request,
+                             grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> *writer, grpc::ServerCompletionQueue *queue, void *tag) {
+  RequestAsyncUnary(0, context, request, writer, queue, queue, tag);
+}
+
+PredictCall::PredictCall(PredictContext *context, grpc::ServerCompletionQueue *queue)
+    : context_(context), queue_(queue), writer_(&grpc_context_) {}
+
+void PredictCall::Await(PredictContext *context, grpc::ServerCompletionQueue *queue) {
+  auto *call = new PredictCall(context, queue);
+  call->grpc_context_.AsyncNotifyWhenDone(&call->done_event_);
+  context->service->Request(&call->grpc_context_, &call->message_, &call->writer_, queue, &call->request_event_);
+}
+
+void PredictCall::OnRequest(bool ok) {
+  if (!ok) {
+    delete this;  // the server stops; such a call gets no other event
+    return;
+  }
+  context_->calls_alive.fetch_add(1, std::memory_order_relaxed);
+  if (!context_->stopping.load(std::memory_order_relaxed)) {
+    Await(context_, queue_);
+  }
+  Submit();
+}
+
+void PredictCall::Submit() {
+  auto slices = std::make_shared<std::vector<grpc::Slice>>();
+  const grpc::Status dumped = message_.Dump(slices.get());
+  message_.Clear();
+  std::unique_ptr<Request> request;
+  try {
+    if (!dumped.ok()) {
+      throw ServingError(ErrorKind::kBadInput, "The message cannot be decompressed: " + dumped.error_message());
+    }
+    std::vector<ByteSpan> pieces;
+    pieces.reserve(slices->size());
+    for (const auto &slice : *slices) {
+      pieces.push_back(Bytes(slice));
+    }
+    request = DecodePredictRequest(pieces, slices);
+  } catch (const ServingError &error) {
+    Reply reply;
+    reply.error = error.error();
+    Complete(std::move(reply));
+    return;
+  }
+  call_ = context_->dispatcher->Submit(std::move(request), this);
+}
+
+void PredictCall::Complete(Reply reply) {
+  // Nothing of this object may be touched after Finish: the queue's thread may delete it at any time.
+  const grpc::Status status = StatusOf(reply);
+  if (status.ok()) {
+    writer_.Finish(ToByteBuffer(EncodePredictReply(reply)), status, &finished_event_);
+  } else {
+    writer_.FinishWithError(status, &finished_event_);
+  }
+}
+
+void PredictCall::OnFinished(bool) { DropOne(); }
+
+void PredictCall::OnDone(bool) {
+  if (call_ != nullptr && grpc_context_.IsCancelled()) {
+    context_->dispatcher->Cancel(call_);  // completes it unless it is complete, so OnFinished comes in any case
+  }
+  DropOne();
+}
+
+void PredictCall::DropOne() {
+  if (--events_left_ == 0) {
+    PredictContext *context = context_;
+    delete this;
+    context->calls_alive.fetch_sub(1);
+    context->calls_alive.notify_all();
+  }
+}
+
+}  // namespace mindspore::serving

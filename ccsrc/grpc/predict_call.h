@@ -1,0 +1,66 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/rpc_service_method.h>
+#include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/support/async_unary_call.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "dispatch/dispatcher.h"
+
+namespace mindspore::serving {
+
+/// MSService with its one method registered for raw bytes.
+class PredictService : public grpc::Service {
+ public:
+  PredictService();
+  void Request(grpc::ServerContext *context, grpc::ByteBuffer *request, grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> *writer,
+               grpc::ServerCompletionQueue *queue, void *tag);
+};
+
+/// What all calls of a server share.
+struct PredictContext {
+  Dispatcher *dispatcher;
+  PredictService *service;
+  std::atomic<bool> stopping{false};
+  std::atomic<int64_t> calls_alive{0};  ///< calls that were matched to a client and are not deleted yet
+};
+
+/// One unary call, from waiting for a client until both of its last events have come; deletes itself then. All events of a call come
+/// through one completion queue with one thread; Complete comes from any thread.
+class PredictCall : public CallSink {
+ public:
+  /// What a completion queue's tag points at.
+  struct Event {
+    PredictCall *call;
+    void (PredictCall::*handle)(bool ok);
+  };
+
+  /// Waits for a client on `queue`.
+  static void Await(PredictContext *context, grpc::ServerCompletionQueue *queue);
+  void Complete(Reply reply) override;
+
+ private:
+  PredictCall(PredictContext *context, grpc::ServerCompletionQueue *queue);
+  void OnRequest(bool ok);
+  void OnFinished(bool ok);
+  void OnDone(bool ok);
+  void Submit();
+  void DropOne();
+
+  PredictContext *const context_;
+  grpc::ServerCompletionQueue *const queue_;
+  grpc::ServerContext grpc_context_;
+  grpc::ByteBuffer message_;
+  grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
+  Event request_event_{this, &PredictCall::OnRequest};
+  Event finished_event_{this, &PredictCall::OnFinished};
+  Event done_event_{this, &PredictCall::OnDone};
+  std::shared_ptr<Call> call_;  // only touched by the queue's thread
+  int events_left_ = 2;         // finished and done; only touched by the queue's thread
+};
+
+}  // namespace mindspore::serving
