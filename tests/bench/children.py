@@ -1,0 +1,100 @@
+"""The reference servers and the measured loops: child processes that end when their standard input does."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from .load import Sample
+
+_HERE = Path(__file__).resolve().parent
+_REPOSITORY = _HERE.parents[1]
+
+
+class Child:
+    """A process whose first word (a line with `ready`) is awaited. Use as a context manager."""
+
+    def __init__(self, command: list[str], ready: str) -> None:
+        self._started_at = time.perf_counter()
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        while ready not in (line := self._process.stdout.readline()):
+            if not line:
+                self.close()
+                raise RuntimeError(f"{command} ended before it was ready, exit code {self._process.wait()}")
+        self.start_s = time.perf_counter() - self._started_at
+        self.first_line = line.strip()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process through its standard input."""
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+
+class EchoServer(Child):
+    """A reference server on a port of its own."""
+
+    def __init__(self, command: list[str]) -> None:
+        super().__init__(command, "listening on")
+        self.address = self.first_line.rpartition(" ")[2]
+
+
+class LoopChild(Child):
+    """A loop of `loops/`, measured for as long as asked."""
+
+    def __init__(self, script: str, *arguments: str, items_per_call: int = 1) -> None:
+        super().__init__([sys.executable, str(_HERE / "loops" / script), *arguments], "ready")
+        self._items_per_call = items_per_call
+
+    def measure(self, _in_flight: int, seconds: float) -> Sample:
+        """Runs the loop for `seconds`."""
+        self._process.stdin.write(f"{seconds}\n")
+        self._process.stdin.flush()
+        result = json.loads(self._process.stdout.readline())
+        mean_s = result["seconds"] / result["calls"]
+        return Sample(self._items_per_call / mean_s, mean_s)
+
+
+def grpc_echo(build_folder: Path) -> EchoServer:
+    """The bare echo on the C++ gRPC library, built first where it is not."""
+    options = ["-DSERVING_BUILD_BENCH=ON", "-DSERVING_BUILD_EXTENSIONS=OFF", "-DSERVING_BUILD_TESTS=OFF"]
+    _quietly(["cmake", "-S", str(_REPOSITORY), "-B", str(build_folder), *options])
+    _quietly(["cmake", "--build", str(build_folder), "--target", "grpc_echo"])
+    return EchoServer([str(build_folder / "tests" / "bench" / "reference" / "grpc_echo")])
+
+
+def aiohttp_echo() -> EchoServer:
+    """The bare echo on aiohttp and uvloop."""
+    return EchoServer([sys.executable, str(_HERE / "reference" / "aiohttp_echo.py")])
+
+
+def export_model(folder: Path, name: str) -> Path:
+    """A MindIR of tests/models, exported by MindSpore in a process of its own."""
+    _quietly([sys.executable, str(_REPOSITORY / "tests" / "models" / "export.py"), str(folder), name])
+    return folder / f"{name}.mindir"
+
+
+def _quietly(command: list[str]) -> None:
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")

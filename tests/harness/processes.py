@@ -1,0 +1,82 @@
+"""What /proc tells of a server's processes: which there are, their descriptors, threads and memory. Linux only."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What one process holds."""
+
+    descriptors: int
+    threads: int
+
+
+def marked(variable: str, value: str) -> list[int]:
+    """The pids of all live processes with `variable=value` in their environment, whoever their parent is now."""
+    needle = f"{variable}={value}".encode()
+    return sorted(pid for pid in _all_pids() if needle in _read(pid, "environ").split(b"\0") and is_alive(pid))
+
+
+def children(parent: int) -> list[int]:
+    """The pids of the live children of a process, oldest first."""
+    found = []
+    for pid in _all_pids():
+        fields = _stat(pid)
+        if fields and int(fields[1]) == parent and fields[0] != "Z":
+            found.append((int(fields[19]), pid))
+    return [pid for _, pid in sorted(found)]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] not in "ZX"
+
+
+def command_line(pid: int) -> str:
+    """The arguments of a process, joined with blanks; empty when it is gone."""
+    return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+
+
+def resources(pid: int) -> Resources:
+    """Open descriptors and threads of a process."""
+    return Resources(descriptors=len(os.listdir(f"/proc/{pid}/fd")), threads=len(os.listdir(f"/proc/{pid}/task")))
+
+
+def descriptor_targets(pid: int) -> dict[int, str]:
+    """What each descriptor of a process points to; for messages of failed leak checks."""
+    targets = {}
+    for entry in os.scandir(f"/proc/{pid}/fd"):
+        try:
+            targets[int(entry.name)] = os.readlink(entry.path)
+        except OSError:  # closed meanwhile
+            continue
+    return targets
+
+
+def pss_mb(pid: int) -> float:
+    """Proportional set size in MB (10^6 bytes): private memory and the share of what is shared."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE).group(1)) * 1024 / 1e6
+
+
+def _all_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:  # gone, or not ours
+        return b""
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/<pid>/stat from the state on (the name before may hold blanks)."""
+    text = _read(pid, "stat").decode(errors="replace")
+    return text.rpartition(")")[2].split()

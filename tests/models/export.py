@@ -1,0 +1,81 @@
+"""Exports the small MindIR models of the tests with MindSpore. Run it in a process of its own: it loads MindSpore.
+
+python tests/models/export.py FOLDER [NAME ...]      writes FOLDER/NAME.mindir, all of them without a NAME
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn, ops
+
+
+class Add(nn.Cell):
+    """y = x1 + x2"""
+
+    def construct(self, x1, x2):
+        return x1 + x2
+
+
+class AddSub(nn.Cell):
+    """Two inputs, two outputs: x1 + x2 and x1 - x2"""
+
+    def construct(self, x1, x2):
+        return x1 + x2, x1 - x2
+
+
+class Scale(nn.Cell):
+    """One input, one output: y = 2 x + 1"""
+
+    def construct(self, x):
+        return x * 2 + 1
+
+
+class RowSum(nn.Cell):
+    """y = the sum over the last axis, so the output's shape differs from the input's"""
+
+    def construct(self, x):
+        return ops.ReduceSum(keep_dims=True)(x, -1)
+
+
+class AddTable(nn.Cell):
+    """x has a batch dimension, the table (the second input) has none: y = x + table"""
+
+    def construct(self, x, table):
+        return x + table
+
+
+def _zeros(*shape: int, dtype: type = np.float32) -> ms.Tensor:
+    return ms.Tensor(np.zeros(shape, dtype))
+
+
+def _dynamic(*dims: int | None) -> ms.Tensor:
+    return ms.Tensor(shape=list(dims), dtype=ms.float32)
+
+
+MODELS: dict[str, tuple[Callable[[], nn.Cell], Callable[[], tuple[ms.Tensor, ...]]]] = {
+    "tensor_add": (Add, lambda: (_zeros(2, 2), _zeros(2, 2))),
+    "tensor_add_int32": (Add, lambda: (_zeros(2, 2, dtype=np.int32), _zeros(2, 2, dtype=np.int32))),
+    "add_dynamic": (Add, lambda: (_dynamic(None, 2), _dynamic(None, 2))),
+    "add_sub": (AddSub, lambda: (_zeros(2, 2), _zeros(2, 2))),
+    "scale": (Scale, lambda: (_zeros(4, 3),)),
+    "row_sum": (RowSum, lambda: (_zeros(2, 3),)),
+    "add_table": (AddTable, lambda: (_zeros(2, 3), _zeros(3))),
+}
+
+
+def main(folder: str, *names: str) -> None:
+    """Writes the models named (all without a name) into `folder`."""
+    ms.set_context(mode=ms.GRAPH_MODE)
+    ms.set_device("CPU")
+    for name in names or MODELS:
+        build, inputs = MODELS[name]
+        ms.export(build(), *inputs(), file_name=str(Path(folder) / name), file_format="MINDIR")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
