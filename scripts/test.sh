@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Runs all tests, from a clean machine too: installs what is missing, builds, checks the sources, runs the C++ tests plain and
+# under the sanitizers, then the Python tests. Words given are passed on to pytest, e.g. scripts/test.sh -k restful -x
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+# shellcheck source=scripts/steps.sh
+. scripts/steps.sh
+
+cpp_tests() {
+  local build=build/cpp-$1 run=()
+  # The thread sanitizer of older compilers cannot start where the kernel scatters addresses widely.
+  if [ "$2" = thread ] && setarch "$(uname -m)" -R true; then
+    run=(setarch "$(uname -m)" -R)
+  fi
+  cmake -S . -B "$build" -G Ninja -DSERVING_BUILD_TESTS=ON -DSERVING_BUILD_EXTENSIONS=OFF "-DSERVING_SANITIZE=$2"
+  cmake --build "$build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
+  # Every report of a sanitizer fails the test.
+  env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+    "${run[@]}" ctest --test-dir "$build" --output-on-failure --no-tests=error
+}
+
+ensure_packages
+ensure_venv
+ensure_installed server,mindspore,test
+bin=$venv/bin
+
+say "checking the sources"
+step ruff-check "mend what it names; 'ruff check --fix' may do it" "$bin/ruff" check .
+step ruff-format "run 'ruff format'" "$bin/ruff" format --check .
+
+say "C++ tests"
+step cpp-plain "the log names the test" cpp_tests plain ""
+say "C++ tests with the address and undefined behaviour sanitizers"
+step cpp-address "the log holds the sanitizer's report" cpp_tests address address
+say "C++ tests with the thread sanitizer"
+step cpp-thread "the log holds the sanitizer's report" cpp_tests thread thread
+
+for suite in unit contract service fault; do
+  if [ -n "$(find "tests/$suite" -name 'test_*.py' -print -quit 2>/dev/null)" ]; then
+    say "Python tests: tests/$suite"
+    step "pytest-$suite" "run it alone: $bin/python -m pytest tests/$suite" \
+      "$bin/python" -m pytest "tests/$suite" --color=no -q "$@"
+    tail -n 1 "$log_dir/pytest-$suite.log" | sed 's/^/    /'
+  fi
+done
+say "all tests passed in $SECONDS s"
