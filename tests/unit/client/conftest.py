@@ -23,7 +23,7 @@ class RecordingServer(pb_grpc.MSServiceServicer):
         self.server = grpc.server(futures.ThreadPoolExecutor(4), options=options)
         pb_grpc.add_MSServiceServicer_to_server(self, self.server)
 
-    def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictReply:  # noqa: N802
+    def Predict(self, request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictReply:
         self.requests.append(request)
         return self.answer(request, context)
 
