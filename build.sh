@@ -55,12 +55,12 @@ shift $((OPTIND - 1))
 [ $# -eq 0 ] || bad_usage "unknown argument '$1'"
 
 arguments=()
-if [ $debug = on ]; then arguments+=(-DCMAKE_BUILD_TYPE=Debug); fi
-if [ $sanitize = on ]; then arguments+=(-DSERVING_SANITIZE=address); fi
-if [ $coverage = on ]; then arguments+=(-DCMAKE_CXX_FLAGS=--coverage); fi
-if [ $verbose = on ]; then arguments+=(-DCMAKE_VERBOSE_MAKEFILE=ON); fi
+if [ "$debug" = on ]; then arguments+=(-DCMAKE_BUILD_TYPE=Debug); fi
+if [ "$sanitize" = on ]; then arguments+=(-DSERVING_SANITIZE=address); fi
+if [ "$coverage" = on ]; then arguments+=(-DCMAKE_CXX_FLAGS=--coverage); fi
+if [ "$verbose" = on ]; then arguments+=(-DCMAKE_VERBOSE_MAKEFILE=ON); fi
 
-if [ $tests = on ]; then
+if [ "$tests" = on ]; then
   cmake -S . -B build/cpp-tests -DSERVING_BUILD_TESTS=ON -DSERVING_BUILD_EXTENSIONS=OFF "${arguments[@]}"
   cmake --build build/cpp-tests --parallel "$jobs"
   ctest --test-dir build/cpp-tests --output-on-failure --no-tests=error
@@ -69,10 +69,10 @@ fi
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 # Named one by one, so that a plain build after a special one is plain again.
-if [ $debug = off ]; then arguments+=(-DCMAKE_BUILD_TYPE=Release); fi
-if [ $sanitize = off ]; then arguments+=(-DSERVING_SANITIZE=); fi
-if [ $coverage = off ]; then arguments+=(-DCMAKE_CXX_FLAGS=); fi
-if [ $verbose = off ]; then arguments+=(-DCMAKE_VERBOSE_MAKEFILE=OFF); fi
+if [ "$debug" = off ]; then arguments+=(-DCMAKE_BUILD_TYPE=Release); fi
+if [ "$sanitize" = off ]; then arguments+=(-DSERVING_SANITIZE=); fi
+if [ "$coverage" = off ]; then arguments+=(-DCMAKE_CXX_FLAGS=); fi
+if [ "$verbose" = off ]; then arguments+=(-DCMAKE_VERBOSE_MAKEFILE=OFF); fi
 MINDSPORE_SERVING_CMAKE_ARGS="${arguments[*]}" CMAKE_BUILD_PARALLEL_LEVEL=$jobs \
   "${PYTHON:-python3}" -m pip wheel . --no-deps --no-input -v -w "$made"
 mkdir -p output

@@ -88,17 +88,16 @@ ensure_packages() {
     return
   fi
   local missing
-  missing=$(missing_packages | tr '\n' ' ')
-  if [ -z "$missing" ]; then
+  mapfile -t missing < <(missing_packages)
+  if [ ${#missing[@]} -eq 0 ]; then
     return
   fi
-  say "installing system packages: $missing"
+  say "installing system packages: ${missing[*]}"
   if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
-    fail "no right to install packages" "run as root: apt-get install $missing"
+    fail "no right to install packages" "run as root: apt-get install ${missing[*]}"
   fi
-  # shellcheck disable=SC2086 -- one word for each package
-  step system-packages "see that apt-get can reach its servers, or install these packages yourself: $missing" \
-    install_packages $missing
+  step system-packages "see that apt-get can reach its servers, or install these packages yourself: ${missing[*]}" \
+    install_packages "${missing[@]}"
 }
 
 # usable_python: prints the newest Python from 3.10 to 3.12 that can make an environment and compile extensions.
