@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts beside it, which source it: steps that say what they do, log to a file and explain a failure.
 # Needs `set -euo pipefail` and the working directory at the root of the repository.
 
