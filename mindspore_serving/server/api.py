@@ -1,0 +1,241 @@
+"""The functions that start and stop a server. Nothing of the master is imported before the first of them is called."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mindspore_serving import log
+from mindspore_serving.server import checks
+from mindspore_serving.server.config import ServableStartConfig, SSLConfig
+from mindspore_serving.server.errors import AlreadyRunning, StartError
+
+if TYPE_CHECKING:
+    from mindspore_serving.server._master.app import App
+
+_MIB = 1 << 20
+
+
+class _Process:
+    """The server of this process: at most one at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._app: App | None = None
+        self._pid = 0
+        self._max_enqueued_requests = 10000
+
+    def current(self) -> App | None:
+        """The running server, if there is one."""
+        app = self._app
+        return app if app is not None and app.running and self._pid == os.getpid() else None
+
+    def obtain(self) -> App:
+        """The running server, or a new one once the previous has ended."""
+        with self._lock:
+            app = self.current()
+            if app is not None:
+                return app
+            if self._app is not None and self._pid == os.getpid():
+                self._app.stop()
+            try:
+                from mindspore_serving.server._master.app import App
+            except ImportError as error:
+                raise StartError(f"Serving Error: the server is not installed completely: {error}") from error
+            self._app = App(self._max_enqueued_requests)
+            self._pid = os.getpid()
+            return self._app
+
+    def stop(self) -> None:
+        """Stops the running server. A forked child has none, whatever it inherited."""
+        if self._app is not None and self._pid == os.getpid():
+            self._app.stop()
+
+    def set_max_enqueued_requests(self, limit: int) -> None:
+        """For this server and all later ones."""
+        self._max_enqueued_requests = limit
+        app = self.current()
+        if app is not None:
+            app.set_max_enqueued_requests(limit)
+
+
+_process = _Process()
+# A process whose main function ends without servables ends; with servables this runs after the server's end.
+atexit.register(_process.stop)
+
+
+def start_servables(
+    servable_configs: ServableStartConfig | Sequence[ServableStartConfig], enable_lite: bool = False
+) -> None:
+    """Starts the workers of one or more servables and returns when all of them are ready.
+
+    The process then keeps serving after the end of the script, until `stop`, SIGINT, SIGTERM, or the end of all
+    workers. Output of the workers goes to `serving_logs` in the working directory, or to the directory that
+    SERVING_LOG_DIR names.
+
+    Args:
+        servable_configs (ServableStartConfig, or list or tuple of them): What to serve.
+        enable_lite (bool): Run models with MindSpore Lite. Default False.
+
+    Raises:
+        RuntimeError: An argument is wrong, servables run already (they go on running), or a worker failed to start, in
+            which case everything started before is stopped.
+
+    Example:
+        >>> from mindspore_serving import server
+        >>> server.start_servables(server.ServableStartConfig("servables", "add", device_ids=0))
+        >>> server.start_grpc_server("127.0.0.1:5500")
+    """
+    configs = _check_configs(servable_configs)
+    checks.check_bool("enable_lite", enable_lite)
+    with _logged_errors():
+        running = _process.current()
+        if running is not None:
+            running.check_no_servables()
+        specs = _plan(configs, enable_lite)
+        app = _process.obtain()
+        try:
+            app.start_servables(specs)
+        except AlreadyRunning:
+            raise
+        except BaseException:
+            app.stop()
+            raise
+
+
+def start_grpc_server(address: str, max_msg_mb_size: int = 100, ssl_config: SSLConfig | None = None) -> None:
+    """Starts the gRPC server, before or after the servables, and returns at once.
+
+    Args:
+        address (str): `<host>:<port>`, where port 0 lets the system choose, or `unix:<path>`, relative to the working
+            directory. The line `Serving: Serving gRPC server start success, listening on <address>` on standard output
+            tells the real one.
+        max_msg_mb_size (int): Largest message in MiB, both ways, 1 to 512. Default 100.
+        ssl_config (SSLConfig, optional): Must be None in this version, which has no TLS.
+
+    Raises:
+        RuntimeError: An argument is wrong, the address cannot be used, or a gRPC server runs already (and goes on).
+
+    Example:
+        >>> server.start_grpc_server("127.0.0.1:5500")
+    """
+    _check_end_point(address, max_msg_mb_size, ssl_config)
+    from mindspore_serving.server._master.address import GRPC, parse_address
+
+    with _logged_errors():
+        parsed = parse_address(GRPC, address)
+        app = _process.obtain()
+        try:
+            listening = app.start_grpc_server(parsed, address, max_msg_mb_size * _MIB)
+        except BaseException:
+            app.stop_if_idle()
+            raise
+    _announce("Serving gRPC", listening)
+
+
+def start_restful_server(
+    address: str, max_msg_mb_size: int = 100, ssl_config: SSLConfig | None = None, always_200: bool = False
+) -> None:
+    """Starts the RESTful server, before or after the servables, and returns at once.
+
+    Args:
+        address (str): `<host>:<port>`; port 0 lets the system choose. The line `Serving: Serving RESTful server start
+            success, listening on <address>` on standard output tells the real one.
+        max_msg_mb_size (int): Largest body of a request in MiB, 1 to 512. Default 100.
+        ssl_config (SSLConfig, optional): Must be None in this version, which has no TLS.
+        always_200 (bool): Answer errors with status 200, for clients that look into the body only. Default False:
+            errors have their status (400, 404, 405, 413, 429, 500, 503, 504).
+
+    Raises:
+        RuntimeError: An argument is wrong, the address cannot be used, or a RESTful server runs already (and goes on).
+
+    Example:
+        >>> server.start_restful_server("127.0.0.1:1500")
+    """
+    _check_end_point(address, max_msg_mb_size, ssl_config)
+    checks.check_bool("always_200", always_200)
+    from mindspore_serving.server._master.address import RESTFUL, parse_address
+
+    with _logged_errors():
+        parsed = parse_address(RESTFUL, address)
+        app = _process.obtain()
+        try:
+            listening = app.start_restful_server(parsed, address, max_msg_mb_size * _MIB, always_200)
+        except BaseException:
+            app.stop_if_idle()
+            raise
+    _announce("Serving RESTful", listening)
+
+
+def stop() -> None:
+    """Stops the servers and all workers and returns when nothing of them is left; at most about ten seconds.
+
+    Requests under way get two seconds to finish, the others are answered with an error. May be called in any state,
+    from any thread, more than once; afterwards a server can be started again.
+
+    Example:
+        >>> server.stop()
+    """
+    _process.stop()
+
+
+def set_max_enqueued_requests(max_enqueued_requests: int) -> None:
+    """See `mindspore_serving.server.master.context`."""
+    checks.check_int("max_enqueued_requests", max_enqueued_requests, 1)
+    if max_enqueued_requests >= 1 << 32:
+        raise RuntimeError(f"Parameter 'max_enqueued_requests' should be < 2**32, but actually {max_enqueued_requests}")
+    _process.set_max_enqueued_requests(max_enqueued_requests)
+
+
+@contextlib.contextmanager
+def _logged_errors() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        log.error("%s", error)
+        raise
+
+
+def _announce(name: str, address: str) -> None:
+    """The line that scripts wait for."""
+    log.info("%s server listens on %s", name, address)
+    print(f"Serving: {name} server start success, listening on {address}", flush=True)
+
+
+def _check_configs(servable_configs: Any) -> tuple[ServableStartConfig, ...]:
+    if isinstance(servable_configs, ServableStartConfig):
+        return (servable_configs,)
+    wanted = "Parameter 'servable_configs' should be ServableStartConfig, list or tuple of ServableStartConfig"
+    if not isinstance(servable_configs, (tuple, list)):
+        raise RuntimeError(f"{wanted}, but actually {type(servable_configs)}")
+    if not servable_configs:
+        raise RuntimeError(f"{wanted}, but actually it is empty")
+    for config in servable_configs:
+        if not isinstance(config, ServableStartConfig):
+            raise RuntimeError(f"{wanted}, but an item is {type(config)}")
+    return tuple(servable_configs)
+
+
+def _plan(configs: Sequence[ServableStartConfig], enable_lite: bool) -> Any:
+    """The workers to start. Nothing runs yet, so its errors leave everything as it is."""
+    from mindspore_serving.server._master.device_probe import check_device_types
+    from mindspore_serving.server._master.launch import plan_workers
+    from mindspore_serving.server._master.merging import merge_configs
+
+    servables = merge_configs(configs)
+    check_device_types(servables)
+    return plan_workers(servables, enable_lite)
+
+
+def _check_end_point(address: Any, max_msg_mb_size: Any, ssl_config: Any) -> None:
+    checks.check_str("address", address)
+    checks.check_int("max_msg_mb_size", max_msg_mb_size, 1, 512)
+    if ssl_config is None:
+        return
+    if not isinstance(ssl_config, SSLConfig):
+        raise RuntimeError(f"The type of ssl_config should be SSLConfig, but actually {type(ssl_config)}")
+    raise RuntimeError("Serving Error: this version has no TLS, 'ssl_config' should be None")

@@ -1,0 +1,48 @@
+"""The errors of the server. All are `RuntimeError`s, which is what users catch.
+
+What clients are told about a request is decided in C++ (`ccsrc/base/error.h` holds the table of kinds, wire codes and
+HTTP statuses). Only what is refused before a request reaches the dispatcher gets its HTTP status here.
+"""
+
+from __future__ import annotations
+
+
+class ServingError(RuntimeError):
+    """Base of the errors that the server raises, other than for a wrong argument."""
+
+
+class StartError(ServingError):
+    """A server or its workers could not start."""
+
+
+class AlreadyRunning(StartError):
+    """The call was made before, and what it started still runs and is left alone."""
+
+
+class HttpRefusal(ServingError):
+    """A RESTful request that is answered without asking the dispatcher."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+def not_found(text: str) -> HttpRefusal:
+    """404: the path names no servable's method."""
+    return HttpRefusal(404, text)
+
+
+def method_not_allowed() -> HttpRefusal:
+    """405: anything but POST."""
+    return HttpRefusal(405, "http message only support POST right now")
+
+
+def too_large(limit_bytes: int) -> HttpRefusal:
+    """413: the body is larger than the server was told to take."""
+    return HttpRefusal(413, f"http message is bigger than {limit_bytes}")
+
+
+def empty_body() -> HttpRefusal:
+    """400: a request without content."""
+    return HttpRefusal(400, "http message invalid")

@@ -1,0 +1,222 @@
+"""HTTP in and out, over a socket pair, with a dispatcher that answers when the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from mindspore_serving.server._master.address import RESTFUL, parse_address
+from mindspore_serving.server._master.rest import RestServer, open_listening_socket
+
+from .fakes import FakeDispatcher
+
+LIMIT = 1000
+HEAD = b"POST /model/add/version/2:m HTTP/1.1\r\nHost: x\r\n"
+
+
+class Connection:
+    """A client's end of a connection to the server."""
+
+    def __init__(self, dispatcher: FakeDispatcher, server: RestServer) -> None:
+        self.dispatcher = dispatcher
+        self.server = server
+        self.reader: asyncio.StreamReader
+        self.writer: asyncio.StreamWriter
+
+    async def open(self) -> None:
+        here, there = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(self.server._server, there)
+        self.reader, self.writer = await asyncio.open_unix_connection(sock=here)
+
+    def send(self, *parts: bytes) -> None:
+        self.writer.write(b"".join(parts))
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the next answer."""
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode().splitlines()
+        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+        return int(head[0].split()[1]), headers, body
+
+    async def submitted(self, count: int = 1) -> int:
+        """Waits until the dispatcher has that many calls; gives the last one's number."""
+
+        async def wait() -> None:
+            while len(self.dispatcher.submitted) < count:
+                await asyncio.sleep(0)
+
+        await asyncio.wait_for(wait(), 10)
+        return list(self.dispatcher.submitted)[count - 1]
+
+
+@pytest.fixture
+def run():
+    """Runs a scenario with one connection to a new server."""
+
+    def run(scenario: Callable[[Connection], Coroutine[Any, Any, None]], always_200: bool = False) -> None:
+        async def play() -> None:
+            dispatcher = FakeDispatcher()
+            server = RestServer(asyncio.get_running_loop(), dispatcher, LIMIT, always_200)
+            connection = Connection(dispatcher, server)
+            await connection.open()
+            try:
+                await scenario(connection)
+            finally:
+                connection.writer.close()
+                await server.close(1)
+                dispatcher.close()
+
+        asyncio.run(play())
+
+    return run
+
+
+def request(body: bytes, head: bytes = HEAD) -> bytes:
+    return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_a_request_is_the_dispatchers_and_keeps_the_connection(run):
+    async def scenario(connection: Connection) -> None:
+        for count, status in ((1, 200), (2, 500)):
+            connection.send(request(b'{"instances":[]}'))
+            call = await connection.submitted(count)
+            assert connection.dispatcher.submitted[call] == ("add", "m", 2, b'{"instances":[]}')
+            connection.dispatcher.complete(call, status, b'{"error_msg":"x"}')
+            answered, headers, body = await connection.answer()
+            assert (answered, headers["content-type"], body) == (status, "application/json", b'{"error_msg":"x"}')
+
+    run(scenario)
+
+
+def test_pipelined_requests_are_answered_in_order(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(request(b"first"), request(b"second"), request(b"third"))
+        for count, body in ((1, b"first"), (2, b"second"), (3, b"third")):
+            call = await connection.submitted(count)
+            assert connection.dispatcher.submitted[call][3] == body
+            connection.dispatcher.complete(call, 200, body)
+        assert [(await connection.answer())[2] for _ in range(3)] == [b"first", b"second", b"third"]
+
+    run(scenario)
+
+
+def test_body_in_chunks(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Transfer-Encoding: chunked\r\n\r\n", b"3\r\nabc\r\n")
+        await connection.writer.drain()
+        connection.send(b"2\r\nde\r\n0\r\n\r\n")
+        call = await connection.submitted()
+        assert connection.dispatcher.submitted[call][3] == b"abcde"
+
+    run(scenario)
+
+
+def test_expect_continue(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        assert (await connection.answer())[0] == 100
+        connection.send(b"body")
+        call = await connection.submitted()
+        connection.dispatcher.complete(call, 200, b"{}")
+        assert (await connection.answer())[::2] == (200, b"{}")
+
+    run(scenario)
+
+
+REFUSED = [
+    (b"GET /model/add:m HTTP/1.1\r\nHost: x\r\n\r\n", 405, "http message only support POST right now"),
+    (request(b"x", b"PUT /model/add:m HTTP/1.1\r\nHost: x\r\n"), 405, "http message only support POST right now"),
+    (request(b""), 400, "http message invalid"),
+    (request(b"x", b"POST /add:m HTTP/1.1\r\nHost: x\r\n"), 404, "please check url, the keyword:[model] must contain."),
+    (request(b"x" * (LIMIT + 1)), 413, f"http message is bigger than {LIMIT}"),
+    # Refused from the head alone, also where the client waits for permission, and in the middle of a body.
+    (HEAD + b"Content-Length: 99999999\r\n\r\n", 413, f"http message is bigger than {LIMIT}"),
+    (HEAD + b"Expect: 100-continue\r\nContent-Length: 9999\r\n\r\n", 413, f"http message is bigger than {LIMIT}"),
+    (
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1F4\r\n" + b"x" * 500 + b"\r\n1F5\r\n" + b"x" * 501 + b"\r\n",
+        413,
+        f"http message is bigger than {LIMIT}",
+    ),
+]
+
+
+@pytest.mark.parametrize("always_200", [False, True])
+@pytest.mark.parametrize(("sent", "status", "text"), REFUSED)
+def test_refused(run, sent, status, text, always_200):
+    async def scenario(connection: Connection) -> None:
+        connection.send(sent)
+        answered, headers, body = await connection.answer()
+        assert (answered, headers["content-type"]) == (200 if always_200 else status, "application/json")
+        assert json.loads(body) == {"error_msg": text}
+        assert not connection.dispatcher.submitted
+
+    run(scenario, always_200)
+
+
+def test_a_body_of_exactly_the_limit_is_taken(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(request(b"x" * LIMIT))
+        assert await connection.submitted()
+
+    run(scenario)
+
+
+def test_head_gets_no_body(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(b"HEAD /model/add:m HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(connection.reader.read(), 10)
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert answer.endswith(b"\r\n\r\n")
+
+    run(scenario)
+
+
+def test_a_client_that_goes_cancels_its_call(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(request(b"x"))
+        call = await connection.submitted()
+        connection.writer.close()
+        drained = asyncio.ensure_future(connection.server.drain())
+        await asyncio.wait_for(drained, 10)
+        assert connection.dispatcher.cancelled == [call]
+
+    run(scenario)
+
+
+def test_drain_waits_for_the_calls(run):
+    async def scenario(connection: Connection) -> None:
+        await connection.server.drain()
+        connection.send(request(b"x"))
+        call = await connection.submitted()
+        drained = asyncio.ensure_future(connection.server.drain())
+        await asyncio.sleep(0)
+        assert not drained.done()
+        connection.dispatcher.complete(call, 200, b"{}")
+        await asyncio.wait_for(drained, 10)
+        assert (await connection.answer())[0] == 200
+
+    run(scenario)
+
+
+def test_close_lets_complete_answers_out(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(request(b"x"))
+        call = await connection.submitted()
+        connection.dispatcher.complete(call, 503, b"{}")
+        await connection.server.close(1)
+        assert (await connection.answer())[0] == 503
+        assert await asyncio.wait_for(connection.reader.read(), 10) == b""
+
+    run(scenario)
+
+
+def test_names_that_cannot_be_bound():
+    address = parse_address(RESTFUL, "127.0.0.1:5000:5000")
+    with pytest.raises(RuntimeError, match="RESTful server start failed, bind to the socket address"):
+        open_listening_socket(address, "127.0.0.1:5000:5000")
