@@ -8,8 +8,8 @@
 
 namespace mindspore::serving {
 
-/// Decodes the body of a RESTful request into tensors that the request owns. Thread-safe. Throws ServingError(kBadInput) with the
-/// texts of the RESTful interface (without any prefix).
+/// Decodes the body of a RESTful request into tensors that the request owns. Thread-safe. Throws ServingError(kBadInput)
+/// with the texts of the RESTful interface (without any prefix), and kTooLarge for more than kMaxTensors tensors.
 std::unique_ptr<Request> DecodeJsonRequest(ByteSpan body, std::string servable, std::string method, uint64_t version);
 
 /// The body of a RESTful reply: compact JSON, object keys in byte order.

@@ -11,9 +11,10 @@
 namespace mindspore::serving {
 
 /// Decodes a PredictRequest whose bytes lie in `pieces`, without joining them: tensor data stays where it arrived.
-/// `message` owns the bytes that the pieces point to; the request keeps it. Unknown fields are skipped, repeated sub-messages merge and the
-/// last of a repeated scalar wins, as protobuf prescribes. Throws ServingError(kBadInput) for bytes that are no PredictRequest, non-UTF-8 names, and
-/// tensors with more than kMaxRank dimensions (the error names the input).
+/// `message` owns the bytes that the pieces point to; the request keeps it. Unknown fields are skipped, repeated
+/// sub-messages merge and the last of a repeated scalar wins, as protobuf prescribes. Throws ServingError(kBadInput) for
+/// bytes that are no PredictRequest, non-UTF-8 names, and tensors with more than kMaxRank dimensions (the error names the
+/// input), and kTooLarge for more than kMaxTensors instances or tensors.
 std::unique_ptr<Request> DecodePredictRequest(std::span<const ByteSpan> pieces, std::shared_ptr<const void> message);
 
 /// A piece of an encoded message. `owner` keeps the bytes alive.

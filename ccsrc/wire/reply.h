@@ -37,6 +37,9 @@ struct Reply {
   Error error;  ///< when set, it answers the whole request and `instances` is not looked at
 };
 
+/// The text that a client reads: the error's own, or `Predict failed` where it has none.
+std::string_view TextOf(const Error &error);
+
 /// Turns a reply in which every instance failed with the same code and text into one whole-request error.
 void MergeEqualErrors(Reply *reply);
 

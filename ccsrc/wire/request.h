@@ -33,9 +33,16 @@ struct InputInstance {
   const InputTensor *Find(std::string_view name) const;
 };
 
+/// The most tensors, and the most instances, that decoders take in one request: what a few bytes on the wire grow to in
+/// memory stays bounded. More is refused as ErrorKind::kTooLarge.
+inline constexpr size_t kMaxTensors = size_t{1} << 20;
+
 /// A decoded request of any front end: whom to call, and per instance the named tensors. Owns (a share of) the message
 /// that its views point into. Immutable after decoding, so several threads may read it.
 class Request {
+  std::shared_ptr<const void> message_;
+  std::pmr::monotonic_buffer_resource memory_;  // before the members that live in it, so that it dies after them
+
  public:
   /// `message` keeps the bytes alive that the decoder's views point into; may be empty.
   explicit Request(std::shared_ptr<const void> message) : message_(std::move(message)) {}
@@ -48,10 +55,6 @@ class Request {
 
   /// Memory that lives as long as the request; for decoders.
   std::pmr::memory_resource *memory() { return &memory_; }
-
- private:
-  std::shared_ptr<const void> message_;
-  std::pmr::monotonic_buffer_resource memory_;
 };
 
 }  // namespace mindspore::serving

@@ -1,0 +1,195 @@
+#include <simdjson.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "wire/json_codec.h"
+#include "wire/json_tensor.h"
+
+namespace mindspore::serving {
+namespace {
+
+using simdjson::dom::element;
+
+[[noreturn]] void Fail(std::string_view text) { throw ServingError(ErrorKind::kBadInput, text); }
+
+bool IsNumberCharacter(char c) {
+  return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+/// Puts 9999999999 in the place of an integer with more digits than 64 bits have room for. Neither fits a tensor, but
+/// with the short one the document can be read, and the error says which input it is. True when the token was one.
+bool ShortenHugeInteger(std::span<char> token) {
+  constexpr size_t kSafeDigits = 18;
+  constexpr std::string_view kShorter = "9999999999";
+  const auto digits = token.front() == '-' ? token.subspan(1) : token;
+  if (digits.size() <= kSafeDigits || digits.front() == '0' || !std::ranges::all_of(digits, IsDigit)) {
+    return false;
+  }
+  std::ranges::fill(digits, ' ');
+  std::ranges::copy(kShorter, digits.begin());
+  return true;
+}
+
+bool ShortenHugeIntegers(std::string *text) {
+  bool found = false;
+  bool in_string = false;
+  for (size_t at = 0; at < text->size(); ++at) {
+    const char c = (*text)[at];
+    if (in_string && c == '\\') {
+      ++at;
+    } else if (c == '"') {
+      in_string = !in_string;
+    } else if (!in_string && IsNumberCharacter(c)) {
+      size_t end = at;
+      while (end < text->size() && IsNumberCharacter((*text)[end])) {
+        ++end;
+      }
+      found |= ShortenHugeInteger(std::span(*text).subspan(at, end - at));
+      at = end - 1;
+    }
+  }
+  return found;
+}
+
+element Parse(std::string_view body, simdjson::dom::parser *parser) {
+  element document;
+  auto fault = simdjson::EMPTY;
+  if (!body.empty()) {
+    fault = parser->parse(body.data(), body.size(), true).get(document);
+  }
+  if (fault && fault != simdjson::EMPTY) {
+    std::string copy(body);
+    if (ShortenHugeIntegers(&copy)) {
+      fault = parser->parse(copy.data(), copy.size(), true).get(document);
+    }
+  }
+  if (fault) {
+    Fail(std::string("Illegal JSON format. ") + simdjson::error_message(fault));
+  }
+  return document;
+}
+
+class JsonRequestDecoder {
+ public:
+  JsonRequestDecoder(size_t body_bytes, Request *request) : body_bytes_(body_bytes), request_(*request) {}
+
+  void Decode(element document) {
+    const element instances = FindInstances(document);
+    simdjson::dom::object only;
+    if (!instances.get(only)) {
+      return DecodeInstance(only, "json object, value is empty");
+    }
+    simdjson::dom::array list;
+    if (instances.get(list)) {
+      Fail(kNoKey);
+    }
+    DecodeList(list);
+  }
+
+ private:
+  static constexpr std::string_view kNoKey =
+    "the value of 'instances' is no object and no array of objects, no key mode is not supported";
+
+  static element FindInstances(element document) {
+    simdjson::dom::object top;
+    element instances;
+    bool found = false;
+    if (!document.get(top)) {
+      for (auto field : top) {
+        if (field.key == "instances") {
+          instances = field.value;
+          found = true;
+        }
+      }
+    }
+    if (!found) {
+      Fail("key 'instances' expects to exist once, but actually 0 times");
+    }
+    return instances;
+  }
+
+  void DecodeList(simdjson::dom::array list) {
+    bool first = true;
+    for (element value : list) {
+      simdjson::dom::object instance;
+      if (value.get(instance)) {
+        Fail(first ? kNoKey : "the instance is not object type");
+      }
+      DecodeInstance(instance, "the instance is object type, but no value");
+      first = false;
+    }
+    if (first) {
+      Fail("the value of 'instances' is array type, but no value");
+    }
+  }
+
+  void DecodeInstance(simdjson::dom::object object, std::string_view text_when_empty) {
+    const auto fields = JsonFields(object);
+    if (fields.empty()) {
+      Fail(text_when_empty);
+    }
+    tensor_count_ += fields.size();
+    if (tensor_count_ > kMaxTensors) {
+      throw ServingError(ErrorKind::kTooLarge, "The request has more than " + std::to_string(kMaxTensors) + " tensors");
+    }
+    InputInstance instance{std::pmr::vector<InputTensor>(request_.memory())};
+    instance.items.reserve(fields.size());
+    for (const JsonField &field : fields) {
+      instance.items.push_back(DecodeItem(field));
+    }
+    request_.instances.push_back(std::move(instance));
+  }
+
+  InputTensor DecodeItem(const JsonField &field) {
+    if (field.name.empty()) {
+      Fail("json object, string key is empty");
+    }
+    try {
+      InputTensor tensor = JsonTensor(field.value, body_bytes_, request_.memory());
+      tensor.name = CopyName(field.name);
+      return tensor;
+    } catch (const ServingError &error) {
+      throw ServingError(error.error().kind, error.error().text + " (input '" + std::string(field.name) + "')");
+    }
+  }
+
+  // The parser's memory ends with the decoding. Instances of a request mostly have the same names.
+  std::string_view CopyName(std::string_view name) {
+    const auto known = std::ranges::find(names_, name);
+    if (known != names_.end()) {
+      return *known;
+    }
+    auto *copy = static_cast<char *>(request_.memory()->allocate(name.size(), 1));
+    std::ranges::copy(name, copy);
+    if (names_.size() < kMaxKnownNames) {
+      names_.emplace_back(copy, name.size());
+    }
+    return {copy, name.size()};
+  }
+
+  static constexpr size_t kMaxKnownNames = 8;
+
+  const size_t body_bytes_;
+  Request &request_;
+  size_t tensor_count_ = 0;
+  std::vector<std::string_view> names_;
+};
+
+}  // namespace
+
+std::unique_ptr<Request> DecodeJsonRequest(ByteSpan body, std::string servable, std::string method, uint64_t version) {
+  auto request = std::make_unique<Request>(nullptr);
+  request->servable = std::move(servable);
+  request->method = std::move(method);
+  request->version = version;
+  simdjson::dom::parser parser;
+  const element document = Parse({reinterpret_cast<const char *>(body.data()), body.size()}, &parser);
+  JsonRequestDecoder(body.size(), request.get()).Decode(document);
+  return request;
+}
+
+}  // namespace mindspore::serving
