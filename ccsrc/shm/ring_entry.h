@@ -9,15 +9,16 @@ enum class EntryKind : uint32_t {
   kInstance = 1,  ///< master to worker: run one instance; the block holds its inputs
   kResult = 2,    ///< worker to master: one instance is done; the block holds its outputs or its error
   kRelease = 3,   ///< either way: the block at `offset` of the receiver's own segment loses one reference
-  kCancel = 4,    ///< master to worker: nobody waits for `token` any more; it may be dropped if it has not started (and is then answered kCancelled)
+  kCancel = 4,    ///< master to worker: nobody waits for `token` any more; it may be dropped if it has not started (and
+                  ///< is then answered kCancelled)
 };
 
 /// What travels in a ring. Exactly one cache line, trivially copyable.
 struct RingEntry {
   EntryKind kind;
-  uint32_t method;      ///< kInstance: index into the worker's list of methods
-  uint64_t token;       ///< kInstance, kResult, kCancel: the master's name for the instance in flight; opaque to the worker
-  uint64_t offset;      ///< of the block, in the segment of the end that allocated it
+  uint32_t method;  ///< kInstance: index into the worker's list of methods
+  uint64_t token;   ///< kInstance, kResult, kCancel: the master's name for the instance in flight; opaque to the worker
+  uint64_t offset;  ///< of the block, in the segment of the end that allocated it
   uint64_t size_bytes;  ///< of the block
   uint64_t unused[4];
 };
