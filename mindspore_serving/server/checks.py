@@ -1,4 +1,4 @@
-"""The argument checks of the server's interfaces: each raises `RuntimeError` naming the parameter and what is allowed."""
+"""The server's argument checks: each raises `RuntimeError` naming the parameter and what is allowed."""
 
 from __future__ import annotations
 

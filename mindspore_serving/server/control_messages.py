@@ -1,7 +1,7 @@
-"""What the master and a worker say to each other over the control socket: one JSON object a line, nothing else crosses it.
+"""What the master and a worker say to each other over the control socket: one JSON object a line, nothing else.
 
-The socket is inherited by the worker; its end of file tells each side that the other is gone. Requests and results never
-travel here, they go through the channel (shared memory).
+The socket is inherited by the worker; its end of file tells each side that the other is gone. Requests and results
+never travel here, they go through the channel (shared memory).
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class StopWorker:
 
 
 Message = StartWorker | WorkerReady | WorkerFailed | WorkerLeaving | StopWorker
-_TYPES: dict[str, type] = {cls.__name__: cls for cls in (StartWorker, WorkerReady, WorkerFailed, WorkerLeaving, StopWorker)}
+_TYPES: dict[str, type] = {
+    cls.__name__: cls for cls in (StartWorker, WorkerReady, WorkerFailed, WorkerLeaving, StopWorker)
+}
 
 
 def encode(message: Message) -> bytes:

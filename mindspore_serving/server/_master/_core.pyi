@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 class Channel:
-    """The master's end of the shared memory that connects it with one worker. Raises `OSError` when memory cannot be had."""
+    """The master's end of the shared memory that connects it with one worker.
+
+    Raises `OSError` when memory cannot be had."""
 
     def __init__(self, request_bytes: int = ..., reply_bytes: int = ..., ring_entries: int = ...) -> None: ...
     def peer_fds(self) -> list[int]:
@@ -24,18 +26,19 @@ class Dispatcher:
         own_device: bool,
         label: str,
     ) -> int:
-        """A worker that is READY gets traffic from now on; returns its number. `methods`: name, inputs, outputs, lane, credit,
-        only_model_stages, in the worker's order. `label` names the worker in error texts."""
+        """A worker that is READY gets traffic from now on; returns its number. `methods`: name, inputs, outputs, lane,
+        credit, only_model_stages, in the worker's order. `label` names the worker in error texts."""
     def drain_worker(self, worker: int) -> None:
         """No new instances for it; what runs there goes on."""
     def remove_worker(self, worker: int) -> None:
-        """It is gone: its unfinished instances run again elsewhere or are answered. Its channel is closed."""
+        """It is gone: its unfinished instances run again elsewhere or are answered. Its channel is closed. Until
+        `set_starting` is called after it, a replacement is taken to be starting."""
     def set_starting(self, servable: str, version: int, workers: int) -> None:
-        """How many workers of that servable are starting. With 0 and none ready, waiting requests are answered code 5 at once."""
+        """How many workers of it are starting. With 0 and none ready, waiting requests are answered code 5 at once."""
     def fail_waiting(self, servable: str, version: int) -> None:
         """Nobody came in time: answers the requests that wait for a worker, code 5."""
     def worker_load(self, worker: int) -> tuple[int, int, float]:
-        """Instances in flight there, instances completed, seconds since it last completed one (or since it got work)."""
+        """Instances in flight, instances completed, seconds since it last completed one (or since it got work)."""
     def submit_json(self, servable: str, method: str, version: int, body: bytes) -> int:
         """Starts a RESTful call; the result comes through `take_completions` under the number returned."""
     def cancel(self, call: int) -> None:
@@ -60,7 +63,7 @@ class GrpcServer:
     def port(self) -> int:
         """The port listened on; 0 for a unix socket."""
     def stop(self, grace_s: float) -> None:
-        """Stops accepting, lets calls in flight finish for at most `grace_s` seconds, then ends them. Releases the GIL."""
+        """Stops accepting, lets calls in flight finish for at most `grace_s` seconds, then ends them."""
 
 class SignalWatch:
     """Catches signals at C level, in whatever state the interpreter is, and tells of them through a descriptor."""

@@ -59,6 +59,7 @@ class App:
         self._signals = _core.SignalWatch([signal.SIGINT, signal.SIGTERM])
         self._loop.add_reader(self._signals.fileno(), self._on_signals)
         # A daemon: what keeps the process alive is the keeper, once there are servables.
+        self._keeper: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="serving-loop", daemon=True)
         self._thread.start()
 
@@ -69,7 +70,9 @@ class App:
 
     def set_max_enqueued_requests(self, limit: int) -> None:
         """How many requests may be under way at once."""
-        self._dispatcher.max_enqueued_requests = limit
+        with self._gate:
+            if not self._closed:
+                self._dispatcher.max_enqueued_requests = limit
 
     def check_no_servables(self) -> None:
         """Raises `AlreadyRunning` when `start_servables` was called before."""
@@ -83,7 +86,8 @@ class App:
             self._call(self._start_servables(specs))
         finally:
             self._main_waits = False
-        threading.Thread(target=self._thread.join, name="serving-keeper").start()
+        self._keeper = threading.Thread(target=self._thread.join, name="serving-keeper")
+        self._keeper.start()
 
     def start_grpc_server(self, address: Address, text: str, max_message_bytes: int) -> str:
         """Starts the gRPC end point; returns the address it listens on."""
@@ -124,8 +128,11 @@ class App:
             raise StartError("Serving Error: the server was stopped") from None
 
     def _wait(self) -> None:
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        if threading.current_thread() is self._thread:
+            return
+        self._thread.join()
+        if self._keeper is not None:
+            self._keeper.join()
 
     # In the loop's thread
 
@@ -275,8 +282,9 @@ class App:
             self._loop.run_until_complete(asyncio.wait(tasks, timeout=_CLOSE_S))
         self._loop.remove_reader(self._signals.fileno())
         self._signals.restore()
-        self._grpc = None
-        self._rest = None
         self._loop.close()
+        # They own descriptors and memory, which must not wait for a garbage collection.
+        self._grpc = self._rest = None
+        del self._signals, self._supervisor, self._dispatcher
         if self._signal_to_pass_on is not None and threading.main_thread().is_alive():
             os.kill(os.getpid(), self._signal_to_pass_on)

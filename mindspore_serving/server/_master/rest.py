@@ -73,6 +73,7 @@ class RestServer:
         self._server.pre_shutdown()
         await self._server.shutdown(timeout_s)
         self._loop.remove_reader(self._completion_fd)
+        del self._dispatcher  # the listener refers to this object until a garbage collection
 
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
         try:

@@ -180,6 +180,7 @@ class Supervisor:
             handle.channel.close()
         worker.handle = None
         if self._ending:
+            self._dispatcher.set_starting(*worker.key, 0)
             self._on_exit_at_end(worker)
         elif self._started is not None:
             self._on_exit_at_start(worker, handle, returncode)
@@ -216,17 +217,10 @@ class Supervisor:
         self._check_gone()
 
     def _leave_dispatcher(self, worker: Worker) -> None:
+        """The dispatcher takes a replacement to be starting until it is told otherwise, so nothing is answered yet."""
         if worker.number is not None:
-            # First, so that its unfinished instances wait for the replacement instead of being answered.
             number, worker.number = worker.number, None
-            self._announce_replacement(worker)
             self._dispatcher.remove_worker(number)
-
-    def _announce_replacement(self, worker: Worker) -> None:
-        """Tells the dispatcher of one more starting worker where a dead one is certain to be replaced at once."""
-        if worker.state is WorkerState.READY and not self._ending and self._started is None:
-            name, version = worker.key
-            self._dispatcher.set_starting(name, version, 1 + self._count(worker.key, WorkerState.STARTING))
 
     # Restarting
 

@@ -25,6 +25,7 @@ class Connection:
     def __init__(self, dispatcher: FakeDispatcher, server: RestServer) -> None:
         self.dispatcher = dispatcher
         self.server = server
+        self.closed = False
         self.reader: asyncio.StreamReader
         self.writer: asyncio.StreamWriter
 
@@ -69,7 +70,8 @@ def run():
                 await scenario(connection)
             finally:
                 connection.writer.close()
-                await server.close(1)
+                if not connection.closed:
+                    await server.close(1)
                 dispatcher.close()
 
         asyncio.run(play())
@@ -210,6 +212,7 @@ def test_close_lets_complete_answers_out(run):
         call = await connection.submitted()
         connection.dispatcher.complete(call, 503, b"{}")
         await connection.server.close(1)
+        connection.closed = True
         assert (await connection.answer())[0] == 503
         assert await asyncio.wait_for(connection.reader.read(), 10) == b""
 

@@ -172,13 +172,13 @@ def test_no_process_to_be_had(run):
     run(scenario)
 
 
-def test_a_dead_worker_is_replaced_before_its_requests_are_answered(run):
+def test_a_dead_worker_is_replaced_at_once(run):
     async def scenario(stage: Stage) -> None:
         await stage.serve(DEVICE_0)
         stage.dispatcher.told.clear()
         stage.processes[0].end(-signal.SIGKILL)
         assert stage.states == [S.STARTING]
-        assert stage.dispatcher.told[:2] == [("starting", 1), ("remove", 1)]
+        assert stage.dispatcher.told[:2] == [("remove", 1), ("starting", 1)]
         assert stage.dispatcher.waiting_for[KEY] == 1
         assert stage.processes[1].again
         stage.processes[1].ready()
