@@ -1,16 +1,14 @@
 #include "dispatch/dispatcher.h"
 
-#include <array>
+#include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "dispatch/admission.h"
-#include "dispatch/result_reader.h"
 #include "shm/block.h"
 
 namespace mindspore::serving {
 namespace {
-
-constexpr int kReaderLane = 0;
 
 Error NotAvailable(const Request &request, ErrorKind kind, std::string_view what) {
   return MakeError(kind, NotAvailableText(request, what));
@@ -152,12 +150,21 @@ void Dispatcher::TakeReady(Endpoint *endpoint, MethodQueue *queue, std::vector<O
 }
 
 void Dispatcher::SendAll(std::vector<Outgoing> outgoing) {
+  std::vector<Outgoing> unsent;
   for (auto &one : outgoing) {
-    SendInstance(&one);
+    // What comes behind a refused instance for the same worker stays behind it.
+    const bool refused = std::ranges::any_of(unsent, [&](const Outgoing &other) { return other.link == one.link; });
+    if (refused || !SendInstance(&one)) {
+      unsent.push_back(std::move(one));
+    }
+  }
+  if (!unsent.empty()) {
+    ReturnUnsent(std::move(unsent));
   }
 }
 
-void Dispatcher::SendInstance(Outgoing *outgoing) {
+// False when the worker's memory or ring has no room for the instance now.
+bool Dispatcher::SendInstance(Outgoing *outgoing) {
   const auto &inputs = outgoing->entry.call->method->inputs;
   const InputInstance &instance = outgoing->entry.call->request->instances[outgoing->entry.index];
   std::vector<const InputTensor *> tensors(inputs.size());
@@ -174,17 +181,16 @@ void Dispatcher::SendInstance(Outgoing *outgoing) {
     {
       std::lock_guard lock(mutex_);
       if (outgoing->link->Find(outgoing->token) == nullptr) {
-        return;
+        return true;
       }
       outgoing->link->Remove(outgoing->token);
     }
     FinishInstance(outgoing->entry, {{}, MakeError(ErrorKind::kTooLarge, text)});
-    return;
+    return true;
   }
   const auto offset = channel->Allocate(block_bytes);
   if (!offset.has_value()) {
-    ReturnUnsent(outgoing);
-    return;
+    return false;
   }
   const auto block = channel->Bytes(channel->own_segment(), *offset, block_bytes);
   std::vector<std::byte *> data(tensors.size());
@@ -197,33 +203,42 @@ void Dispatcher::SendInstance(Outgoing *outgoing) {
     std::lock_guard lock(mutex_);
     WorkerLink::Slot *slot = outgoing->link->Find(outgoing->token);
     if (slot == nullptr) {
-      return;  // the worker died meanwhile and the instance runs elsewhere; the block goes with the channel
+      return true;  // the worker died meanwhile and the instance runs elsewhere; the block goes with the channel
     }
     slot->block_offset = *offset;
     slot->block_bytes = block_bytes;
     slot->sent = true;
   }
-  if (!channel->Send({EntryKind::kInstance, outgoing->method, outgoing->token, *offset, block_bytes, {}}, outgoing->lane) && !channel->closed()) {
-    channel->DropReference(*offset);
-    channel->DropReference(*offset);
-    ReturnUnsent(outgoing);
+  const RingEntry entry = {EntryKind::kInstance, outgoing->method, outgoing->token, *offset, block_bytes, {}};
+  if (channel->Send(entry, outgoing->lane) || channel->closed()) {
+    return true;
   }
+  channel->DropReference(*offset);
+  channel->DropReference(*offset);
+  return false;
 }
 
-// The worker's memory (or ring) is full: the instance goes back to the head of its queue until something is released.
-void Dispatcher::ReturnUnsent(Outgoing *outgoing) {
+// The worker's memory (or ring) is full: the instances go back to the heads of their queues until something is released.
+void Dispatcher::ReturnUnsent(std::vector<Outgoing> unsent) {
   std::vector<Outgoing> again;
   {
     std::lock_guard lock(mutex_);
-    if (outgoing->link->Find(outgoing->token) == nullptr) {
-      return;
+    for (auto &one : std::views::reverse(unsent)) {
+      if (one.link->Find(one.token) == nullptr) {
+        continue;  // the worker died meanwhile and the instance runs elsewhere
+      }
+      WorkerLink::Slot slot = one.link->Remove(one.token);
+      auto &queue = slot.entry.deaths == kMaxRetries ? slot.queue->alone : slot.queue->waiting;
+      queue.push_front(std::move(slot.entry));
+      // Space that was freed since the choice was made would not be told again.
+      one.link->space_refused = one.link->space_epoch == one.space_epoch;
     }
-    WorkerLink::Slot slot = outgoing->link->Remove(outgoing->token);
-    slot.queue->waiting.push_front(std::move(slot.entry));
-    // Space that was freed since the choice was made would not be told again.
-    outgoing->link->space_refused = outgoing->link->space_epoch == outgoing->space_epoch;
-    if (!outgoing->link->space_refused) {
-      TakeReady(outgoing->endpoint, slot.queue, &again);
+    for (const auto &one : unsent) {
+      if (!one.link->space_refused && !one.link->gone) {
+        for (auto &[name, queue] : one.endpoint->methods) {
+          TakeReady(one.endpoint, queue.get(), &again);
+        }
+      }
     }
   }
   SendAll(std::move(again));
@@ -238,228 +253,6 @@ void Dispatcher::PumpEndpoint(Endpoint *endpoint) {
     }
   }
   SendAll(std::move(outgoing));
-}
-
-// --- worker to master: the reader threads ---
-
-void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link) {
-  constexpr size_t kMaxBatch = 32;
-  Channel &channel = *link->channel;
-  std::vector<RingEntry> results;
-  for (;;) {
-    while (results.size() < kMaxBatch) {
-      const auto entry = channel.Receive();
-      if (!entry.has_value()) {
-        break;
-      }
-      if (entry->kind == EntryKind::kResult) {
-        results.push_back(*entry);
-      }
-    }
-    const bool space_freed = channel.TakeSpaceFreed();
-    if (space_freed) {
-      std::lock_guard lock(mutex_);
-      link->space_refused = false;
-      ++link->space_epoch;
-    }
-    if (!results.empty()) {
-      channel.CancelSleep(kReaderLane);
-      HandleResults(endpoint, link, &results);
-    } else if (space_freed) {
-      channel.CancelSleep(kReaderLane);
-      PumpEndpoint(endpoint);
-    } else if (channel.closed()) {
-      return;
-    } else if (!link->reader_is_drowsy) {
-      channel.PrepareSleep(kReaderLane);
-      link->reader_is_drowsy = true;  // one more look before sleeping
-      continue;
-    } else {
-      channel.Sleep(kReaderLane);
-    }
-    link->reader_is_drowsy = false;
-  }
-}
-
-void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link, std::vector<RingEntry> *results) {
-  std::vector<std::pair<WorkerLink::Slot, RingEntry>> finished;
-  finished.reserve(results->size());
-  {
-    std::lock_guard lock(mutex_);
-    for (const RingEntry &entry : *results) {
-      const WorkerLink::Slot *slot = link->Find(entry.token);
-      if (slot != nullptr && slot->sent) {
-        finished.emplace_back(link->Remove(entry.token), entry);
-        ++link->completed;
-      } else {
-        link->channel->Release(entry.offset);  // answered otherwise meanwhile
-      }
-    }
-    link->last_progress = Clock::now();
-  }
-  results->clear();
-  for (auto &[slot, entry] : finished) {
-    const ResultBlocks blocks = {slot.block_offset, slot.block_bytes, entry.offset, entry.size_bytes};
-    FinishInstance(slot.entry, ReadResult(link->channel, blocks, *slot.entry.call->method));
-    slot.entry = {};
-  }
-  PumpEndpoint(endpoint);
-}
-
-// --- supervision ---
-
-uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
-                               bool own_device, std::string label) {
-  Endpoint *endpoint;
-  std::shared_ptr<WorkerLink> link;
-  Entries orphans;
-  {
-    std::lock_guard lock(mutex_);
-    endpoint = routes_.Add(servable, version);
-    const uint64_t number = next_worker_++;
-    link = std::make_shared<WorkerLink>(number, std::move(label), std::move(channel), own_device);
-    for (auto &info : methods) {
-      auto &queue = endpoint->methods[info.name];
-      if (queue != nullptr && !queue->info->SameSignature(info)) {
-        // The servable's configuration has changed with the restart: calls made for the old method cannot be run.
-        orphans.insert(orphans.end(), queue->waiting.begin(), queue->waiting.end());
-        orphans.insert(orphans.end(), queue->alone.begin(), queue->alone.end());
-        queue = nullptr;
-      }
-      const uint32_t credit = info.credit;
-      const int lane = info.lane;
-      if (queue == nullptr) {
-        queue = std::make_shared<MethodQueue>();
-        queue->info = std::make_shared<const MethodInfo>(std::move(info));
-      }
-      link->methods.push_back({queue, 0, credit, lane});
-    }
-    endpoint->workers.push_back(link);
-    links_[number] = {endpoint, link};
-    readers_[number] = std::thread([this, endpoint, link] { ReadReplies(endpoint, link); });
-  }
-  FailEntries(std::move(orphans), MakeError(ErrorKind::kUnknownServable, "The method has changed while the request waited"));
-  PumpEndpoint(endpoint);
-  return link->number;
-}
-
-void Dispatcher::DrainWorker(uint64_t worker) {
-  std::lock_guard lock(mutex_);
-  const auto found = links_.find(worker);
-  if (found != links_.end()) {
-    found->second.second->draining = true;
-  }
-}
-
-void Dispatcher::RemoveWorker(uint64_t worker) {
-  Endpoint *endpoint;
-  std::shared_ptr<WorkerLink> link;
-  std::thread reader;
-  {
-    std::lock_guard lock(mutex_);
-    const auto found = links_.find(worker);
-    if (found == links_.end()) {
-      return;
-    }
-    std::tie(endpoint, link) = found->second;
-    link->gone = true;
-    std::erase(endpoint->workers, link);
-    endpoint->starting = std::max(endpoint->starting, 1);
-    links_.erase(found);
-    reader = std::move(readers_.at(worker));
-    readers_.erase(worker);
-  }
-  link->channel->Close();
-  reader.join();  // it takes the results that had been written before
-  Entries given_up;
-  {
-    std::lock_guard lock(mutex_);
-    Requeue(link.get(), &given_up);
-  }
-  FailEntries(std::move(given_up), MakeError(ErrorKind::kInternal, "Serving Error: " + std::to_string(kMaxRetries + 1) +
-                                                                     " workers died while they ran this instance, it is not tried again"));
-  PumpEndpoint(endpoint);
-}
-
-// What the dead worker had runs again: the second time like any other, the last time alone.
-void Dispatcher::Requeue(WorkerLink *link, Entries *given_up) {
-  for (uint32_t index = 0; index < link->slots.size(); ++index) {
-    if (!link->slots[index].used) {
-      continue;
-    }
-    WorkerLink::Slot slot = link->Remove(uint64_t{link->slots[index].generation} << 32 | index);
-    slot.entry.deaths += slot.sent ? 1 : 0;
-    if (stopped_ || slot.entry.deaths > kMaxRetries) {
-      given_up->push_back(std::move(slot.entry));
-    } else if (slot.entry.deaths == kMaxRetries) {
-      slot.queue->alone.push_back(std::move(slot.entry));
-    } else {
-      slot.queue->waiting.push_front(std::move(slot.entry));
-    }
-  }
-}
-
-void Dispatcher::SetStarting(const std::string &servable, uint64_t version, int workers) {
-  {
-    std::lock_guard lock(mutex_);
-    routes_.Add(servable, version)->starting = workers;
-  }
-  if (workers == 0) {
-    FailWaiting(servable, version);
-  }
-}
-
-void Dispatcher::FailWaiting(const std::string &servable, uint64_t version) {
-  Entries waiting;
-  {
-    std::lock_guard lock(mutex_);
-    Endpoint *endpoint = routes_.Find(servable, version);
-    if (endpoint != nullptr) {
-      waiting = TakeWaiting(endpoint);
-    }
-  }
-  for (auto &entry : waiting) {
-    FinishInstance(entry, {{}, NotAvailable(*entry.call->request, ErrorKind::kNoWorker, "servable")});
-  }
-}
-
-Dispatcher::Entries Dispatcher::TakeWaiting(Endpoint *endpoint) {
-  Entries taken;
-  for (auto &[name, queue] : endpoint->methods) {
-    if (!stopped_ && HasReadyWorker(*endpoint, *queue->info)) {
-      continue;
-    }
-    for (auto *entries : {&queue->alone, &queue->waiting}) {
-      std::move(entries->begin(), entries->end(), std::back_inserter(taken));
-      entries->clear();
-    }
-  }
-  return taken;
-}
-
-WorkerLoad Dispatcher::Load(uint64_t worker) const {
-  std::lock_guard lock(mutex_);
-  const WorkerLink &link = *links_.at(worker).second;
-  const std::chrono::duration<double> since = Clock::now() - link.last_progress;
-  return {link.in_flight, link.completed, since.count()};
-}
-
-void Dispatcher::Stop() {
-  Entries unfinished;
-  {
-    std::lock_guard lock(mutex_);
-    stopped_ = true;
-    routes_.ForEach([&](Endpoint *endpoint) {
-      Entries waiting = TakeWaiting(endpoint);
-      std::move(waiting.begin(), waiting.end(), std::back_inserter(unfinished));
-    });
-    for (auto &[number, link] : links_) {
-      Requeue(link.second.get(), &unfinished);
-    }
-  }
-  for (auto &entry : unfinished) {
-    FinishInstance(entry, {{}, NotAvailable(*entry.call->request, ErrorKind::kNoWorker, "servable")});
-  }
 }
 
 // --- completion ---

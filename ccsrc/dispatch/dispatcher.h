@@ -67,8 +67,8 @@ class Dispatcher {
   Error Admit(const Request &request, RoutingTable::Route *route);
   void TakeReady(Endpoint *endpoint, MethodQueue *queue, std::vector<Outgoing> *outgoing);
   void SendAll(std::vector<Outgoing> outgoing);
-  void SendInstance(Outgoing *outgoing);
-  void ReturnUnsent(Outgoing *outgoing);
+  bool SendInstance(Outgoing *outgoing);
+  void ReturnUnsent(std::vector<Outgoing> unsent);
   void PumpEndpoint(Endpoint *endpoint);
 
   void ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link);

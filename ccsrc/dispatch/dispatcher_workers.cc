@@ -1,0 +1,238 @@
+#include <utility>
+
+#include "dispatch/admission.h"
+#include "dispatch/dispatcher.h"
+#include "dispatch/result_reader.h"
+
+namespace mindspore::serving {
+namespace {
+
+constexpr int kReaderLane = 0;
+
+Error NotAvailable(const Request &request) { return MakeError(ErrorKind::kNoWorker, NotAvailableText(request, "servable")); }
+
+}  // namespace
+
+// --- worker to master: the reader threads ---
+
+void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link) {
+  constexpr size_t kMaxBatch = 32;
+  Channel &channel = *link->channel;
+  std::vector<RingEntry> results;
+  for (;;) {
+    while (results.size() < kMaxBatch) {
+      const auto entry = channel.Receive();
+      if (!entry.has_value()) {
+        break;
+      }
+      if (entry->kind == EntryKind::kResult) {
+        results.push_back(*entry);
+      }
+    }
+    const bool space_freed = channel.TakeSpaceFreed();
+    if (space_freed) {
+      std::lock_guard lock(mutex_);
+      link->space_refused = false;
+      ++link->space_epoch;
+    }
+    if (!results.empty()) {
+      channel.CancelSleep(kReaderLane);
+      HandleResults(endpoint, link, &results);
+    } else if (space_freed) {
+      channel.CancelSleep(kReaderLane);
+      PumpEndpoint(endpoint);
+    } else if (channel.closed()) {
+      return;
+    } else if (!link->reader_is_drowsy) {
+      channel.PrepareSleep(kReaderLane);
+      link->reader_is_drowsy = true;  // one more look before sleeping
+      continue;
+    } else {
+      channel.Sleep(kReaderLane);
+    }
+    link->reader_is_drowsy = false;
+  }
+}
+
+void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link, std::vector<RingEntry> *results) {
+  std::vector<std::pair<WorkerLink::Slot, RingEntry>> finished;
+  finished.reserve(results->size());
+  {
+    std::lock_guard lock(mutex_);
+    for (const RingEntry &entry : *results) {
+      const WorkerLink::Slot *slot = link->Find(entry.token);
+      if (slot != nullptr && slot->sent) {
+        finished.emplace_back(link->Remove(entry.token), entry);
+        ++link->completed;
+      } else {
+        link->channel->Release(entry.offset);  // answered otherwise meanwhile
+      }
+    }
+    link->last_progress = Clock::now();
+  }
+  results->clear();
+  for (auto &[slot, entry] : finished) {
+    const ResultBlocks blocks = {slot.block_offset, slot.block_bytes, entry.offset, entry.size_bytes};
+    FinishInstance(slot.entry, ReadResult(link->channel, blocks, *slot.entry.call->method));
+    slot.entry = {};
+  }
+  PumpEndpoint(endpoint);
+}
+
+// --- supervision ---
+
+uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
+                               bool own_device, std::string label) {
+  Endpoint *endpoint;
+  std::shared_ptr<WorkerLink> link;
+  Entries orphans;
+  {
+    std::lock_guard lock(mutex_);
+    endpoint = routes_.Add(servable, version);
+    const uint64_t number = next_worker_++;
+    link = std::make_shared<WorkerLink>(number, std::move(label), std::move(channel), own_device);
+    for (auto &info : methods) {
+      auto &queue = endpoint->methods[info.name];
+      if (queue != nullptr && !queue->info->SameSignature(info)) {
+        // The servable's configuration has changed with the restart: calls made for the old method cannot be run.
+        orphans.insert(orphans.end(), queue->waiting.begin(), queue->waiting.end());
+        orphans.insert(orphans.end(), queue->alone.begin(), queue->alone.end());
+        queue = nullptr;
+      }
+      const uint32_t credit = info.credit;
+      const int lane = info.lane;
+      if (queue == nullptr) {
+        queue = std::make_shared<MethodQueue>();
+        queue->info = std::make_shared<const MethodInfo>(std::move(info));
+      }
+      link->methods.push_back({queue, 0, credit, lane});
+    }
+    endpoint->workers.push_back(link);
+    links_[number] = {endpoint, link};
+    readers_[number] = std::thread([this, endpoint, link] { ReadReplies(endpoint, link); });
+  }
+  FailEntries(std::move(orphans), MakeError(ErrorKind::kUnknownServable, "The method has changed while the request waited"));
+  PumpEndpoint(endpoint);
+  return link->number;
+}
+
+void Dispatcher::DrainWorker(uint64_t worker) {
+  std::lock_guard lock(mutex_);
+  const auto found = links_.find(worker);
+  if (found != links_.end()) {
+    found->second.second->draining = true;
+  }
+}
+
+void Dispatcher::RemoveWorker(uint64_t worker) {
+  Endpoint *endpoint;
+  std::shared_ptr<WorkerLink> link;
+  std::thread reader;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = links_.find(worker);
+    if (found == links_.end()) {
+      return;
+    }
+    std::tie(endpoint, link) = found->second;
+    link->gone = true;
+    std::erase(endpoint->workers, link);
+    endpoint->starting = std::max(endpoint->starting, 1);
+    links_.erase(found);
+    reader = std::move(readers_.at(worker));
+    readers_.erase(worker);
+  }
+  link->channel->Close();
+  reader.join();  // it takes the results that had been written before
+  Entries given_up;
+  {
+    std::lock_guard lock(mutex_);
+    Requeue(link.get(), &given_up);
+  }
+  FailEntries(std::move(given_up), MakeError(ErrorKind::kInternal, "Serving Error: " + std::to_string(kMaxRetries + 1) +
+                                                                     " workers died while they ran this instance, it is not tried again"));
+  PumpEndpoint(endpoint);
+}
+
+// What the dead worker had runs again: the second time like any other, the last time alone.
+void Dispatcher::Requeue(WorkerLink *link, Entries *given_up) {
+  for (uint32_t index = 0; index < link->slots.size(); ++index) {
+    if (!link->slots[index].used) {
+      continue;
+    }
+    WorkerLink::Slot slot = link->Remove(uint64_t{link->slots[index].generation} << 32 | index);
+    slot.entry.deaths += slot.sent ? 1 : 0;
+    if (stopped_ || slot.entry.deaths > kMaxRetries) {
+      given_up->push_back(std::move(slot.entry));
+    } else if (slot.entry.deaths == kMaxRetries) {
+      slot.queue->alone.push_back(std::move(slot.entry));
+    } else {
+      slot.queue->waiting.push_front(std::move(slot.entry));
+    }
+  }
+}
+
+void Dispatcher::SetStarting(const std::string &servable, uint64_t version, int workers) {
+  {
+    std::lock_guard lock(mutex_);
+    routes_.Add(servable, version)->starting = workers;
+  }
+  if (workers == 0) {
+    FailWaiting(servable, version);
+  }
+}
+
+void Dispatcher::FailWaiting(const std::string &servable, uint64_t version) {
+  Entries waiting;
+  {
+    std::lock_guard lock(mutex_);
+    Endpoint *endpoint = routes_.Find(servable, version);
+    if (endpoint != nullptr) {
+      waiting = TakeWaiting(endpoint);
+    }
+  }
+  for (auto &entry : waiting) {
+    FinishInstance(entry, {{}, NotAvailable(*entry.call->request)});
+  }
+}
+
+Dispatcher::Entries Dispatcher::TakeWaiting(Endpoint *endpoint) {
+  Entries taken;
+  for (auto &[name, queue] : endpoint->methods) {
+    if (!stopped_ && HasReadyWorker(*endpoint, *queue->info)) {
+      continue;
+    }
+    for (auto *entries : {&queue->alone, &queue->waiting}) {
+      std::move(entries->begin(), entries->end(), std::back_inserter(taken));
+      entries->clear();
+    }
+  }
+  return taken;
+}
+
+WorkerLoad Dispatcher::Load(uint64_t worker) const {
+  std::lock_guard lock(mutex_);
+  const WorkerLink &link = *links_.at(worker).second;
+  const std::chrono::duration<double> since = Clock::now() - link.last_progress;
+  return {link.in_flight, link.completed, since.count()};
+}
+
+void Dispatcher::Stop() {
+  Entries unfinished;
+  {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+    routes_.ForEach([&](Endpoint *endpoint) {
+      Entries waiting = TakeWaiting(endpoint);
+      std::move(waiting.begin(), waiting.end(), std::back_inserter(unfinished));
+    });
+    for (auto &[number, link] : links_) {
+      Requeue(link.second.get(), &unfinished);
+    }
+  }
+  for (auto &entry : unfinished) {
+    FinishInstance(entry, {{}, NotAvailable(*entry.call->request)});
+  }
+}
+
+}  // namespace mindspore::serving
