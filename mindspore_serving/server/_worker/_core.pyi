@@ -1,0 +1,106 @@
+"""The worker's C++ half: the executor that takes instances from the master's channel through their stages."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+class Stage:
+    """A stage of a method. Values are "slots" of one list: the method's inputs, then each stage's outputs in order."""
+
+def python_stage(
+    inputs: Sequence[int],
+    first_output: int,
+    outputs_count: int,
+    tag: str,
+    function: int,
+    per_instance: bool,
+    batch_size: int,
+) -> Stage:
+    """A stage that calls the function of that number with one instance, or with up to `batch_size` of them."""
+
+def model_stage(
+    inputs: Sequence[int], first_output: int, outputs_count: int, tag: str, model: int, subgraph: int = 0
+) -> Stage:
+    """A stage that runs the model of that number."""
+
+def builtin_stage(inputs: Sequence[int], first_output: int, outputs_count: int, tag: str, name: str) -> Stage:
+    """A stage inside the executor, such as 'argmax_cpp'."""
+
+class TensorSpec:
+    """An input or output of a model as one instance has it."""
+
+def tensor_spec(dtype: str, shape: Sequence[int], batched: bool) -> TensorSpec:
+    """`dtype`: numpy's name. `shape`: without the batch dimension, -1 where any size will do. Raises `ValueError`."""
+
+class Model: ...
+
+def model(
+    key: str,
+    lane: int,
+    batch_size: int,
+    with_batch_dim: bool,
+    pad: bool,
+    subgraphs: Sequence[tuple[Sequence[TensorSpec], Sequence[TensorSpec]]],
+) -> Model:
+    """`lane`: whose thread runs it, from 1. `pad`: each run has exactly `batch_size` rows.
+
+    `subgraphs`: the inputs and outputs of each."""
+
+class Method: ...
+
+def method(name: str, inputs_count: int, stages: Sequence[Stage], returns: Sequence[int]) -> Method:
+    """`returns`: the slots of the method's outputs."""
+
+class ModelBatch:
+    """One turn of a model thread."""
+
+    @property
+    def model(self) -> int: ...
+    @property
+    def subgraph(self) -> int: ...
+    @property
+    def count(self) -> int:
+        """Instances in it."""
+    def inputs(self) -> list[np.ndarray]:
+        """The inputs of the run: rows gathered and padded, or an instance's own memory where it has one row."""
+    def complete(self, outputs: Sequence[np.ndarray]) -> None:
+        """Sends each instance its share of the outputs; if they do not fit the run, every instance fails."""
+    def fail(self, text: str) -> None:
+        """Every instance fails with that text."""
+
+class Executor:
+    """Runs the methods of one servable. Any thread may call it, each lane has one thread.
+
+    Args:
+        channel_fds: the inherited descriptors of the channel, which it then owns.
+        models: by the numbers that stages use.
+        methods: by the numbers that the master uses.
+
+    Raises:
+        ValueError: a stage refers to something that does not exist.
+        RuntimeError: the descriptors are no channel.
+    """
+
+    def __init__(self, channel_fds: Sequence[int], models: Sequence[Model], methods: Sequence[Method]) -> None: ...
+    def run_python_lane(
+        self,
+        functions: Sequence[Callable[..., Any]],
+        on_error: Callable[[str, BaseException | None], object],
+        on_batch: Callable[[str, int, int, float], object] | None,
+    ) -> None:
+        """Calls stage functions until `stop`. Whatever they raise becomes their instance's error.
+
+        `on_error` gets each error's text and exception; `on_batch` gets method, stage number from 1, instances and
+        seconds of each turn. Neither should raise.
+        """
+    def next_model_batch(self, lane: int) -> ModelBatch | None:
+        """Sleeps without the GIL until the lane has a turn; None after `stop`."""
+    def call_model(self, model: int, subgraph: int, instances: Sequence[Sequence[Any]]) -> list[tuple[np.ndarray, ...]]:
+        """Runs instances of a model and waits without the GIL for the outputs of each.
+
+        Raises:
+            RuntimeError: an instance failed, a value is no tensor, the executor stops, or this is the model's thread.
+        """
+    def stop(self) -> None:
+        """Ends every wait above; what is not finished gets no answer here."""

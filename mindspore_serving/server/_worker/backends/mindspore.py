@@ -1,0 +1,202 @@
+"""MindSpore as the engine: loads MindIR files and runs them in one thread, which is all that MindSpore allows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mindspore_serving import log
+from mindspore_serving.server._worker.backends.base import ANY, SubgraphInfo, TensorInfo
+from mindspore_serving.server._worker.backends.mindir import read_signature
+from mindspore_serving.server.register.signature import ModelDeclaration
+
+_DEVICE_TARGETS = {"cpu": "CPU", "none": "CPU", "ascend": "Ascend", "gpu": "GPU"}
+_ONEDNN_ISA = "ONEDNN_MAX_CPU_ISA"
+
+Call = Callable[..., Any]
+
+
+class MindSporeBackend:
+    """MindSpore in this process.
+
+    Args:
+        device_type: 'cpu', 'gpu', 'ascend', or 'none' for the CPU.
+        device_id: None where the device has no number.
+        worker_count: workers that share this machine's cores.
+        dec_key: key of encrypted files.
+        dec_mode: 'AES-GCM' or 'AES-CBC'.
+    """
+
+    def __init__(
+        self, device_type: str, device_id: int | None, worker_count: int, dec_key: bytes | None, dec_mode: str
+    ) -> None:
+        self._target = _DEVICE_TARGETS[device_type]
+        self._dec_key = dec_key
+        self._dec_mode = dec_mode
+        self._mindspore = _import_mindspore(self._target)
+        ms = self._mindspore
+        ms.set_context(mode=ms.GRAPH_MODE)
+        if self._target != "CPU" and device_id is not None:
+            ms.set_device(self._target, device_id)
+            return
+        ms.set_device(self._target)
+        if worker_count > 1:
+            threads = max(1, len(os.sched_getaffinity(0)) // worker_count)
+            ms.device_context.cpu.op_tuning.threads_num(threads)
+
+    def load(self, declaration: ModelDeclaration, files: Sequence[str]) -> MindSporeModel:
+        """Loads and compiles the model, and runs each subgraph once."""
+        if declaration.format != "mindir":
+            model_format = {"om": "OM", "mindir_lite": "MindIR_Lite"}[declaration.format]
+            raise RuntimeError(f"Not support device type {self._target} and model type {model_format}. ")
+        _check_config_file(declaration)
+        if declaration.context is not None:
+            log.info(f"Model '{declaration.key}': the options of its context have no effect on the MindSpore engine")
+        return MindSporeModel([self._load_subgraph(file) for file in files])
+
+    def _load_subgraph(self, file: str) -> Subgraph:
+        if not os.path.isfile(file):
+            raise RuntimeError(f"model file '{file}' does not exist")
+        ms = self._mindspore
+        info = read_signature(file, self._dec_key, self._dec_mode)
+        key = {} if self._dec_key is None else {"dec_key": self._dec_key, "dec_mode": self._dec_mode}
+        network = ms.nn.GraphCell(ms.load(file, **key))
+        return Subgraph(ms, network, info)
+
+
+class MindSporeModel:
+    """The subgraphs of one declared model."""
+
+    def __init__(self, subgraphs: Sequence[Subgraph]) -> None:
+        self._subgraphs = subgraphs
+
+    @property
+    def subgraphs(self) -> Sequence[SubgraphInfo]:
+        """The signature of each file."""
+        return [subgraph.info for subgraph in self._subgraphs]
+
+    @property
+    def engine(self) -> str:
+        """'MindSpore', and which call is used."""
+        calls = sorted({subgraph.call_name for subgraph in self._subgraphs})
+        return f"MindSpore ({', '.join(calls)})"
+
+    def predict(self, subgraph: int, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Runs one batch."""
+        return self._subgraphs[subgraph].run(inputs)
+
+
+class Subgraph:
+    """One loaded graph and the quickest way to call it that gives the right results."""
+
+    def __init__(self, ms: ModuleType, network: Any, info: SubgraphInfo) -> None:
+        self.info = info
+        self.call_name = "public call"
+        self._to_tensor = ms.Tensor.from_numpy
+        self._tensor_type = ms.Tensor
+        self._network = network  # the compiled graph goes when this does
+        self._call: Call = network
+        if any(ANY in tensor.shape for tensor in info.inputs):
+            # Without this, the graph is compiled for the shapes of the first call, and again for each other shape.
+            network.set_inputs(*[_placeholder(ms, tensor) for tensor in info.inputs])
+        samples = [_sample(info, rows, fill) for rows in _sample_rows(info) for fill in (np.zeros, _ramp)]
+        self._run_with(network, samples[0])  # compiles the graph; what this raises is the load error
+        self._choose_call(network, samples)
+
+    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Runs one batch."""
+        return self._run_with(self._call, inputs)
+
+    def _run_with(self, call: Call, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        result = call(*map(self._to_tensor, inputs))
+        if isinstance(result, self._tensor_type):
+            return [result.asnumpy()]
+        return [item.asnumpy() for item in result]
+
+    def _choose_call(self, network: Any, samples: Sequence[list[np.ndarray]]) -> None:
+        # The public call spends most of a small graph's time on finding out again that it is compiled. The calls below
+        # skip that, but are private to MindSpore: they are used only where they exist and give the same results.
+        for name, make_call in (("direct call", _direct_call), ("executor call", _executor_call)):
+            try:
+                call = make_call(network)
+                same = all(_equal(self._run_with(call, s), self._run_with(network, s)) for s in samples)
+            except Exception as error:
+                log.info(f"MindSpore's {name} cannot be used: {error}")
+                continue
+            if same:
+                self._call, self.call_name = call, name
+                return
+            log.info(f"MindSpore's {name} is not used, its results differ from the public call's")
+
+
+def _direct_call(network: Any) -> Call:
+    from mindspore.graph import api
+
+    run = api._cell_graph_executor._graph_executor
+    phase = api._real_phase(network.phase, network)
+    return lambda *tensors: run(tensors, phase)
+
+
+def _executor_call(network: Any) -> Call:
+    from mindspore.graph.api import _cell_graph_executor
+
+    phase = network.phase
+    return lambda *tensors: _cell_graph_executor.run(network, *tensors, phase=phase)
+
+
+def _placeholder(ms: ModuleType, tensor: TensorInfo) -> Any:
+    dtype = ms.bool_ if tensor.dtype == "bool" else getattr(ms, tensor.dtype)
+    return ms.Tensor(shape=[None if dim == ANY else dim for dim in tensor.shape], dtype=dtype)
+
+
+def _import_mindspore(target: str) -> ModuleType:
+    if target == "CPU" and _ONEDNN_ISA not in os.environ:
+        # With AVX-512, the oneDNN inside MindSpore falls back to its reference convolutions, up to 100 times slower.
+        os.environ[_ONEDNN_ISA] = "AVX2"
+        log.info(
+            f"{_ONEDNN_ISA} is set to AVX2, since MindSpore's oneDNN has only slow reference convolutions for AVX-512; "
+            f"set the variable yourself to choose otherwise"
+        )
+    try:
+        import mindspore
+    except ImportError as error:
+        raise RuntimeError(f"MindSpore is needed to run models and cannot be imported: {error}") from error
+    return mindspore
+
+
+def _check_config_file(declaration: ModelDeclaration) -> None:
+    if declaration.config_file is None:
+        return
+    if not os.path.isfile(declaration.config_file):
+        raise RuntimeError(f"Load config file: {declaration.config_file} failed, the file does not exist")
+    log.warning(f"Config file {declaration.config_file} has no effect on the MindSpore engine")
+
+
+def _sample_rows(info: SubgraphInfo) -> tuple[int, ...]:
+    """Values for the open dimensions of sample inputs: two, where there are any, to see that one graph serves both."""
+    return (1, 2) if any(ANY in tensor.shape for tensor in info.inputs) else (1,)
+
+
+def _sample(info: SubgraphInfo, rows: int, fill: Callable[..., np.ndarray]) -> list[np.ndarray]:
+    return [
+        fill([rows if dim == ANY else dim for dim in tensor.shape], dtype=np.dtype(tensor.dtype))
+        for tensor in info.inputs
+    ]
+
+
+def _ramp(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+    """0 and 1 for integers, which may be indices; values between 0 and 1 for the rest."""
+    numbers = np.arange(int(np.prod(shape)))
+    numbers = numbers % 2 if dtype.kind in "biu" else numbers % 97 / 97
+    return numbers.astype(dtype).reshape(shape)
+
+
+def _equal(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    return len(some) == len(others) and all(
+        a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        for a, b in zip(some, others, strict=True)
+    )

@@ -1,0 +1,157 @@
+"""A worker process from its start message to its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from mindspore_serving.server.control_messages import StopWorker, WorkerFailed, WorkerLeaving, encode
+
+ECHO = """
+from mindspore_serving.server import register
+
+def same(x):
+    return x
+
+@register.register_method(output_names=["y"])
+def echo(x):
+    return register.add_stage(same, x, outputs_count=1)
+"""
+SLOW = """
+import signal, time
+from mindspore_serving.server import register
+
+def slow(x):
+    print("stage started", flush=True)
+    time.sleep(600)
+
+@register.register_method(output_names=["y"])
+def wait(x):
+    return register.add_stage(slow, x, outputs_count=1)
+"""
+
+
+def wait_for_log(worker, text):
+    deadline = time.monotonic() + 60
+    while text not in worker.log():
+        assert time.monotonic() < deadline, worker.log()
+        os.sched_yield()
+
+
+def test_ready_serve_stop(master, start_worker, tmp_path):
+    worker = start_worker(ECHO, device_id=3)
+    ready = worker.ready()
+    assert ready.version_number == 1
+    (method,) = ready.methods
+    assert (method.name, method.inputs, method.outputs, method.lane, method.credit) == ("echo", ("x",), ("y",), 0, 8)
+    assert master.ask("echo", {"x": [1, 2]}, {"x": "text"}) == [{"y": [1, 2]}, {"y": "text"}]
+    worker.control.sendall(encode(StopWorker()))
+    assert worker.exit_code() == 0
+    assert (
+        f"Serving: Start servable success, servable directory: '{tmp_path}', servable name: 'test', version number: 1"
+        in worker.log()
+    )
+
+
+def test_the_config_sees_the_device_and_may_print(master, start_worker):
+    worker = start_worker("import os\nprint('device', os.environ['SERVING_DEVICE_ID'])\n" + ECHO, device_id=3)
+    worker.ready()
+    assert "device 3" in worker.log()
+
+
+@pytest.mark.parametrize(
+    ("config", "error"),
+    [
+        ("import nothing_here", "import test.servable_config failed, No module named 'nothing_here'"),
+        ("x = (", "import test.servable_config failed, '(' was never closed"),
+        ("undefined_name", "import test.servable_config failed, name 'undefined_name' is not defined"),
+        ("", "There is no method registered for servable"),
+        (
+            "from mindspore_serving.server import register\nregister.declare_model('a.mindir', 'MindIR')\n" + ECHO,
+            "There is no valid version directory of models",
+        ),
+    ],
+)
+def test_a_failed_start_is_told(start_worker, config, error):
+    worker = start_worker(config)
+    message = worker.message()
+    assert isinstance(message, WorkerFailed)
+    assert error in message.error
+    assert worker.exit_code() == 3
+
+
+@pytest.mark.parametrize("end", ["import sys; sys.exit(1)", "import os; os._exit(1)"])
+def test_a_config_that_leaves_ends_the_process(start_worker, end):
+    worker = start_worker(end)
+    assert worker.message() is None
+    assert worker.exit_code() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_the_worker_although_a_stage_runs(master, start_worker, number):
+    worker = start_worker(SLOW)
+    worker.ready()
+    master.submit("wait", [{"x": 1}])
+    wait_for_log(worker, "stage started")
+    worker.process.send_signal(number)
+    message = worker.message()
+    assert isinstance(message, WorkerLeaving)
+    assert signal.Signals(number).name in message.reason
+    assert worker.exit_code() == 0
+
+
+def test_a_signal_while_loading_ends_the_worker(start_worker):
+    worker = start_worker("import time\nprint('loading', flush=True)\ntime.sleep(600)\n" + ECHO)
+    wait_for_log(worker, "loading")
+    worker.process.send_signal(signal.SIGTERM)
+    assert isinstance(worker.message(), WorkerLeaving)
+    assert worker.exit_code() == 0
+
+
+def test_the_masters_end_ends_the_worker(master, start_worker):
+    worker = start_worker(SLOW)
+    worker.ready()
+    master.submit("wait", [{"x": 1}])
+    wait_for_log(worker, "stage started")
+    worker.control.close()
+    assert worker.exit_code() == 0
+    assert f"Worker detect parent pid={os.getpid()} has exited" in worker.log()
+
+
+def test_children_of_the_servable_end_with_it(master, start_worker):
+    child = "import subprocess\nprint('child', subprocess.Popen(['sleep', '600']).pid, 'end', flush=True)\n"
+    worker = start_worker(child + ECHO)
+    worker.ready()
+    pid = int(worker.log().split("child ")[1].split()[0])
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.exit_code() == 0
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            state = open(f"/proc/{pid}/stat").read().split(")")[1].split()[0]
+        except FileNotFoundError:
+            break
+        if state == "Z":
+            break
+        assert time.monotonic() < deadline
+        os.sched_yield()
+
+
+def test_handled_batches_are_logged_at_info(master, start_worker, monkeypatch):
+    monkeypatch.setenv("GLOG_v", "1")
+    worker = start_worker(ECHO)
+    worker.ready()
+    master.ask("echo", {"x": 1})
+    wait_for_log(worker, "WorkerRequestHandle Time Cost")
+
+
+def test_errors_of_stages_are_logged_with_their_traceback(master, start_worker):
+    worker = start_worker(ECHO.replace("return x", "return x.missing"))
+    worker.ready()
+    (error,) = master.ask("echo", {"x": 1})
+    assert "has no attribute 'missing'" in error
+    wait_for_log(worker, "AttributeError")
+    assert "servable_config.py" in worker.log()
