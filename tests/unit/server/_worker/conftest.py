@@ -1,4 +1,4 @@
-"""Fixtures: a servable declared in the test, run by a worker process or in this one, and asked over a real dispatcher."""
+"""Fixtures: a servable declared in the test, run by a worker process or in this one, asked over a real dispatcher."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Master:
         return [replies[call] for call in calls]
 
     def ask(self, method: str, *instances: dict[str, Any]) -> list[Any]:
-        """The outputs of each instance, or its error's text. An error of the whole request stands for every instance."""
+        """The outputs of each instance, or its error's text; an error of the whole request stands for each."""
         (reply,) = self.wait([self.submit(method, list(instances))])
         if "instances" not in reply:
             return [reply["error_msg"]] * len(instances)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -121,6 +122,13 @@ def test_the_masters_end_ends_the_worker(master, start_worker):
     assert f"Worker detect parent pid={os.getpid()} has exited" in worker.log()
 
 
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def test_children_of_the_servable_end_with_it(master, start_worker):
     child = "import subprocess\nprint('child', subprocess.Popen(['sleep', '600']).pid, 'end', flush=True)\n"
     worker = start_worker(child + ECHO)
@@ -129,13 +137,7 @@ def test_children_of_the_servable_end_with_it(master, start_worker):
     worker.process.send_signal(signal.SIGTERM)
     assert worker.exit_code() == 0
     deadline = time.monotonic() + 60
-    while True:
-        try:
-            state = open(f"/proc/{pid}/stat").read().split(")")[1].split()[0]
-        except FileNotFoundError:
-            break
-        if state == "Z":
-            break
+    while is_running(pid):
         assert time.monotonic() < deadline
         os.sched_yield()
 
