@@ -10,8 +10,9 @@ from mindspore_serving.server._master.worker_handle import WorkerHandle
 from mindspore_serving.server.control_messages import WorkerReady
 
 RESTART_DELAYS_S = (0.0, 0.0, 0.0, 0.5, 1.0, 2.0, 4.0)
-"""Wait before the next start after the first, second, ... quick death in a row. One more and the worker has failed. An
-instance that kills workers is tried three times: what waits behind it needs a worker that comes back at once each time."""
+"""Wait before the next start after the first, second, ... quick death in a row. One more and the worker has failed.
+
+An instance that kills workers is tried three times: what waits behind it needs a worker that comes back at once."""
 SERVED_WELL_S = 30.0
 """A death after this long in READY is not a quick one."""
 
