@@ -7,10 +7,13 @@ import os
 import re
 from pathlib import Path
 
+# Pools that the C++ gRPC library keeps for the whole process and lets grow, within bounds, as it likes.
+_GRPC_POOLS = ("default-executo", "event_engine", "grpc_global_tim", "resolver-execut", "timer_manager")
+
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """What one process holds."""
+    """What one process holds; threads without those of gRPC's own pools."""
 
     descriptors: int
     threads: int
@@ -45,7 +48,13 @@ def command_line(pid: int) -> str:
 
 def resources(pid: int) -> Resources:
     """Open descriptors and threads of a process."""
-    return Resources(descriptors=len(os.listdir(f"/proc/{pid}/fd")), threads=len(os.listdir(f"/proc/{pid}/task")))
+    threads = [name for name in thread_names(pid) if name not in _GRPC_POOLS]
+    return Resources(descriptors=len(os.listdir(f"/proc/{pid}/fd")), threads=len(threads))
+
+
+def thread_names(pid: int) -> list[str]:
+    """The name of each thread of a process, sorted."""
+    return sorted(_read(pid, f"task/{thread}/comm").decode().strip() for thread in os.listdir(f"/proc/{pid}/task"))
 
 
 def descriptor_targets(pid: int) -> dict[int, str]:

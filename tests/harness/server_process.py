@@ -66,6 +66,7 @@ class ServerProcess:
 
     def __init__(self, script: str, directory: Path, env: dict[str, str] | None = None) -> None:
         self.directory = directory
+        self.expected_exit_code = 0
         self._mark = uuid.uuid4().hex
         directory.mkdir(parents=True, exist_ok=True)
         (directory / _SCRIPT).write_text(script)
@@ -194,7 +195,7 @@ class ServerProcess:
             if self.process.poll() is None:
                 self.signal(signal.SIGTERM)
             code = self.wait_exit()
-            assert code == 0, f"exit code {code}:\n{self.report()}"
+            assert code == self.expected_exit_code, f"exit code {code}:\n{self.report()}"
             self.assert_nothing_left()
         finally:
             self.kill()

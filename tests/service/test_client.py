@@ -1,0 +1,113 @@
+"""The product's Python client against a real server."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from mindspore_serving.client import Client
+from tests.harness.protocol import DTYPES
+from tests.harness.server_process import ServerProcess
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3), (0,), (2, 0), (0, 2)], ids=str)
+def test_arrays_there_and_back(plain_server: ServerProcess, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    client = Client(plain_server.grpc_address, "basic", "echo")
+    x = np.ones(shape, dtype)
+    (result,) = client.infer({"x": x})
+    assert list(result) == ["y"]
+    assert (result["y"].dtype, result["y"].shape) == (x.dtype, x.shape)
+    np.testing.assert_array_equal(result["y"], x)
+    assert not result["y"].flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("value", "returned"),
+    [
+        ("", ""),
+        ("grüße", "grüße"),
+        (b"\x00\xff", b"\x00\xff"),
+        (True, np.array([True])),
+        (7, np.array([7])),
+        (2**63, np.array([2**63], np.uint64)),
+        (1.5, np.array([1.5])),
+        (np.float16(2), np.array(2, np.float16)),
+        (np.bool_(True), np.array(True)),
+        (np.arange(6, dtype=np.int16).reshape(2, 3).T, np.array([[0, 3], [1, 4], [2, 5]], np.int16)),
+    ],
+    ids=repr,
+)
+def test_python_values_pass_through(plain_server: ServerProcess, value: Any, returned: Any) -> None:
+    (result,) = Client(plain_server.grpc_address, "basic", "pass_through").infer([{"x": value}])
+    if isinstance(returned, (str, bytes)):
+        assert result == {"y": returned}
+    else:
+        assert (result["y"].dtype, result["y"].shape) == (returned.dtype, returned.shape)
+        np.testing.assert_array_equal(result["y"], returned)
+
+
+def test_some_instances_fail(plain_server: ServerProcess) -> None:
+    client = Client(plain_server.grpc_address, "failing", "raises")
+    first, failed, last = client.infer([{"x": np.int32(value)} for value in (1, -1, 2)])
+    assert (first["y"], last["y"]) == (1, 2)
+    assert list(failed) == ["error"]
+    assert "negative value -1" in failed["error"]
+
+
+def test_the_whole_request_fails(plain_server: ServerProcess) -> None:
+    address = plain_server.grpc_address
+    assert "negative value -1" in Client(address, "failing", "raises").infer([{"x": np.int32(-1)}] * 2)["error"]
+    assert "method is not available" in Client(address, "basic", "no_such").infer({"x": 1})["error"]
+    assert "servable is not available" in Client(address, "basic", "echo", 9).infer({"x": 1})["error"]
+    assert "Cannot find input x" in Client(address, "basic", "echo").infer({"z": 1})["error"]
+    assert "instances count" in Client(address, "basic", "echo").infer([])["error"]
+
+
+def test_async_calls_overlap(plain_server: ServerProcess, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    client = Client(plain_server.grpc_address, "slow", "gate")
+    waiting = [client.infer_async({"path": str(gate)}) for _ in range(3)]
+    (other,) = Client(plain_server.grpc_address, "basic", "echo").infer_async({"x": np.float32(1)}).result()
+    assert other["y"] == 1
+    gate.touch()
+    assert [len(one.result()) for one in waiting] == [1, 1, 1]
+
+
+def test_time_out(plain_server: ServerProcess, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    client = Client(plain_server.grpc_address, "slow", "gate")
+    result = client.infer({"path": str(gate)}, timeout_s=0.2)
+    assert "Grpc Error, (4, 'deadline exceeded')" in result["error"]
+    with pytest.raises(grpc.RpcError) as raised:
+        client.infer_async({"path": str(gate)}, timeout_s=0.2).result()
+    assert raised.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    gate.touch()
+
+
+def test_one_client_in_many_threads(plain_server: ServerProcess) -> None:
+    client = Client(plain_server.grpc_address, "basic", "echo")
+    wrong: list[int] = []
+
+    def ask(number: int) -> None:
+        for turn in range(50):
+            value = number * 1000 + turn
+            if client.infer({"x": np.int64(value)})[0]["y"] != value:
+                wrong.append(value)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_nobody_listens() -> None:
+    client = Client("unix:/nobody/listens/here", "basic", "echo")
+    assert "Grpc Error, (14, 'unavailable')" in client.infer({"x": 1})["error"]

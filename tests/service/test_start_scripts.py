@@ -1,0 +1,131 @@
+"""What a start-up script may ask for: order of the calls, addresses, versions, devices, directories of every kind."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.harness.callers import GrpcCaller, RestCaller
+from tests.harness.gates import gate_request, wait_entered
+from tests.harness.grpc_client import GrpcClient
+from tests.harness.server_process import ServerProcess, start_script
+
+Serve = Callable[..., ServerProcess]
+X = {"x": np.float32(1)}
+
+
+def _basic(servables: Path, **arguments: object) -> dict[str, object]:
+    return {"servable_directory": str(servables), "servable_name": "basic", **arguments}
+
+
+def _answers(server: ServerProcess) -> None:
+    for caller in (GrpcCaller(server), RestCaller(server)):
+        caller.assert_same(caller.call("basic", "echo", X)[0], {"y": X["x"]})
+        caller.close()
+
+
+def test_front_ends_may_come_before_the_servables(servables: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "go"
+    before = f"""
+import os, time
+server.start_grpc_server("127.0.0.1:0")
+server.start_restful_server("127.0.0.1:0")
+while not os.path.exists({str(gate)!r}):
+    time.sleep(0.005)
+"""
+    script = start_script([_basic(servables)], before=before, front_ends=False)
+    with ServerProcess(script, tmp_path / "server") as server:
+        with GrpcClient(server.grpc_address) as client:
+            code, text = client.call("basic", "echo", X).error
+            assert code == 2
+            assert "servable is not available" in text
+        gate.touch()
+        server.wait_ready()
+        _answers(server)
+
+
+def test_unix_socket(servables: Path, tmp_path: Path) -> None:
+    after = "server.start_grpc_server('unix:serving.sock')"
+    script = start_script([_basic(servables)], after=after, front_ends=False)
+    with ServerProcess(script, tmp_path / "server") as server:
+        server.wait_ready()
+        assert server.grpc_address == "unix:serving.sock"
+        with GrpcClient(f"unix:{server.directory}/serving.sock") as client:
+            assert client.call("basic", "echo", X).values == [{"y": 1}]
+
+
+def test_several_versions_and_devices(servables: Path, tmp_path: Path) -> None:
+    configs = [
+        _basic(servables, version_number=1, device_ids=(4, 5)),
+        _basic(servables, version_number=3, device_ids=7),
+    ]
+    with ServerProcess(start_script(configs), tmp_path / "server") as server:
+        server.wait_ready()
+        assert len(server.workers()) == 3
+        with GrpcClient(server.grpc_address) as client:
+            for version, devices in {0: {"7"}, 1: {"4", "5"}, 3: {"7"}}.items():
+                results = client.call("basic", "device", *[X] * 40, version=version).values
+                assert {result["device"] for result in results} <= devices
+            code, text = client.call("basic", "device", X, version=2).error
+            assert code == 2
+            assert "servable is not available" in text
+        assert set(server.worker_logs()) == {
+            "log_basic_device4_version1.log",
+            "log_basic_device5_version1.log",
+            "log_basic_device7_version3.log",
+        }
+
+
+def test_all_workers_of_a_servable_get_work(servables: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    config = {"servable_directory": str(servables), "servable_name": "slow", "device_ids": (0, 1)}
+    with ServerProcess(start_script([config]), tmp_path / "server") as server:
+        server.wait_ready()
+        with GrpcClient(server.grpc_address) as client:
+            waiting = [client.future(gate_request(gate)) for _ in range(2)]
+            workers = wait_entered(gate, 2)
+            gate.touch()
+            for future in waiting:
+                future.result()
+        assert set(workers) == set(server.workers())
+
+
+def test_a_servable_in_a_directory_with_blanks_and_links(servables: Path, tmp_path: Path) -> None:
+    (tmp_path / "with blanks").mkdir()
+    (tmp_path / "with blanks" / "json").symlink_to(servables / "basic")
+    config = {"servable_directory": str(tmp_path / "with blanks"), "servable_name": "json"}
+    with ServerProcess(start_script([config]), tmp_path / "a server") as server:
+        server.wait_ready()
+        with GrpcClient(server.grpc_address) as client:
+            assert client.call("json", "echo", X).values == [{"y": 1}]
+
+
+_WITH_HELPER = """
+from mindspore_serving.server import register
+
+from .helper import double
+
+
+@register.register_method("y")
+def twice(x):
+    return register.add_stage(double, x, outputs_count=1)
+"""
+
+
+def test_relative_servable_directory_is_the_scripts(servables: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "server"
+    (directory / "own").mkdir(parents=True)
+    (directory / "own" / "servable_config.py").write_text(_WITH_HELPER)
+    (directory / "own" / "helper.py").write_text("def double(x):\n    return x * 2\n")
+    server = ServerProcess(start_script([{"servable_directory": ".", "servable_name": "own"}]), directory)
+    try:
+        server.wait_ready()
+        with GrpcClient(server.grpc_address) as client:
+            assert client.call("own", "twice", X).values == [{"y": 2}]
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+    finally:
+        server.kill()
