@@ -43,7 +43,7 @@ class JsonFront::Sink : public CallSink {
   const uint64_t call_;
 };
 
-JsonFront::JsonFront(Dispatcher *dispatcher) : dispatcher_(dispatcher), event_(MakeEvent()) {}
+JsonFront::JsonFront(Dispatcher *dispatcher) : dispatcher_(dispatcher), event_(MakeEvent()), decoder_([this] { DecodeLoop(); }) {}
 
 JsonFront::~JsonFront() { Stop(); }
 
@@ -55,9 +55,6 @@ uint64_t JsonFront::Submit(std::string servable, std::string method, uint64_t ve
     calls_.emplace(call, nullptr);
     if (body.size() > kDecodeInlineBytes && !stopping_) {
       undecoded_.push_back({call, std::move(servable), std::move(method), version, {reinterpret_cast<const char *>(body.data()), body.size()}});
-      if (!decoder_.joinable()) {
-        decoder_ = std::thread([this] { DecodeLoop(); });
-      }
       decode_wanted_.notify_one();
       return call;
     }
@@ -155,7 +152,7 @@ void JsonFront::Stop() {
     std::lock_guard lock(mutex_);
     stopping_ = true;
     decode_wanted_.notify_all();
-    decoder = std::move(decoder_);
+    std::swap(decoder, decoder_);
   }
   if (decoder.joinable()) {
     decoder.join();

@@ -66,7 +66,7 @@ class JsonFront {
   std::vector<Completion> completions_;                         // guarded by mutex_
   std::deque<Undecoded> undecoded_;                             // guarded by mutex_
   bool stopping_ = false;                                       // guarded by mutex_
-  std::thread decoder_;                                         // guarded by mutex_
+  std::thread decoder_;                                         // guarded by mutex_; last, since it uses the others
 };
 
 }  // namespace mindspore::serving

@@ -13,6 +13,14 @@ from mindspore_serving.server.control_messages import StartWorker
 
 _LOG_TAIL_BYTES = 4096
 _LOG_TAIL_LINES = 20
+# Not `-m`: that looks for modules in the working directory first, where a file may have the name of a standard module.
+_RUN_WORKER = """\
+import sys
+if sys.path[:1] == [""]:
+    del sys.path[0]
+from mindspore_serving.server._worker.__main__ import main
+main()
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +114,7 @@ def launch(
         environment["SERVING_DEVICE_ID"] = str(spec.device_id)
     with open(log_path, "ab" if append else "wb") as log_file:
         return subprocess.Popen(
-            [sys.executable, "-m", "mindspore_serving.server._worker", "--control-fd", str(control_fd)],
+            [sys.executable, "-c", _RUN_WORKER, "--control-fd", str(control_fd)],
             stdin=subprocess.DEVNULL,
             stdout=log_file,
             stderr=subprocess.STDOUT,

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "dispatch/json_front.h"
 #include "dispatch/peer.h"
 
 namespace mindspore::serving {
@@ -31,69 +30,6 @@ TEST(Dispatcher, AnswersFromWhereTheInputLies) {
   peer.TakeNow();  // carries out the release of the result block
   EXPECT_EQ(peer.channel->used_bytes(), 0U);
 }
-
-struct Refusal {
-  const char *name;
-  std::function<void(Request *)> spoil;
-  ErrorKind kind;
-  ErrorCode code;
-  const char *text;
-};
-
-class Refuses : public ::testing::TestWithParam<Refusal> {};
-
-TEST_P(Refuses, WithTheKnownText) {
-  Dispatcher dispatcher;
-  Peer peer;
-  dispatcher.AddWorker(peer.master, "demo", 1, {EchoMethod()}, true, "w");
-  auto request = FloatRequest(2);
-  GetParam().spoil(request.get());
-  Answer answer;
-  EXPECT_EQ(dispatcher.Submit(std::move(request), &answer), nullptr);
-  const Reply reply = answer.Get();
-  EXPECT_EQ(reply.error.kind, GetParam().kind);
-  EXPECT_EQ(reply.error.code, GetParam().code);
-  EXPECT_THAT(reply.error.text, HasSubstr(GetParam().text));
-  EXPECT_TRUE(reply.instances.empty());
-  EXPECT_EQ(dispatcher.in_flight(), 0U);
-}
-
-InputTensor &SecondInput(Request *request) { return request->instances[1].items[0]; }
-
-InputTensor Text(const char *bytes, Shape shape = {}) {
-  InputTensor tensor;
-  tensor.name = "x";
-  tensor.dtype = DType::kString;
-  tensor.shape = shape;
-  tensor.text_count = 1;
-  tensor.data = ByteRope(std::as_bytes(std::span(bytes, std::strlen(bytes))));
-  return tensor;
-}
-
-INSTANTIATE_TEST_SUITE_P(
-  , Refuses,
-  ::testing::Values(
-    Refusal{"servable", [](Request *r) { r->servable = "other"; }, ErrorKind::kUnknownServable, ErrorCode::kInvalidInputs,
-            "Request servable(other) method(echo) , servable is not available"},
-    Refusal{"version", [](Request *r) { r->version = 9; }, ErrorKind::kUnknownServable, ErrorCode::kInvalidInputs,
-            "method(echo)  version(9) , servable is not available"},
-    Refusal{"method", [](Request *r) { r->method = "@call_m_0"; }, ErrorKind::kUnknownServable, ErrorCode::kInvalidInputs, "method is not available"},
-    Refusal{"no_instances", [](Request *r) { r->instances.clear(); }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs, "instances count is 0"},
-    Refusal{"missing", [](Request *r) { SecondInput(r).name = "z"; }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs,
-            "Cannot find input x in instance input"},
-    Refusal{"size", [](Request *r) { SecondInput(r).shape = Shape{5}; }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs,
-            "Instances input x check failed, detail: Tensor check failed: input data size 16 invalid"},
-    Refusal{"negative", [](Request *r) { SecondInput(r).shape = Shape{-1}; }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs, "shape [-1] invalid"},
-    Refusal{"overflow", [](Request *r) { SecondInput(r).shape = Shape{INT64_MAX, INT64_MAX}; }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs,
-            "invalid"},
-    Refusal{"dtype", [](Request *r) { SecondInput(r).dtype = DType::kUnknown; }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs, "data type"},
-    Refusal{"shm", [](Request *r) { SecondInput(r).has_shm_data = true; }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs, "shm_data"},
-    Refusal{"buffers", [](Request *r) { r->instances[0].has_output_buffers = true; }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs,
-            "output_buffers"},
-    Refusal{"utf8", [](Request *r) { SecondInput(r) = Text("\xFF"); }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs, "UTF-8"},
-    Refusal{"text_shape", [](Request *r) { SecondInput(r) = Text("a", Shape{2}); }, ErrorKind::kBadInput, ErrorCode::kInvalidInputs,
-            "bytes or string type input  shape can only be (1,) or empty, but given shape is [2]"}),
-  [](const auto &param_info) { return std::string(param_info.param.name); });
 
 TEST(Dispatcher, ZeroSizedShapesAreValidWhereverTheZeroStands) {
   Dispatcher dispatcher;
@@ -414,68 +350,6 @@ TEST(Dispatcher, ManyThreadsGetTheirOwnAnswers) {
     }
   }
   EXPECT_EQ(dispatcher.in_flight(), 0U);
-}
-
-// --- the RESTful way in ---
-
-std::vector<JsonFront::Completion> WaitForCompletions(JsonFront *front, size_t count) {
-  std::vector<JsonFront::Completion> all;
-  const auto end = Clock::now() + kPatience;
-  while (all.size() < count && Clock::now() < end) {
-    for (auto &completion : front->TakeCompletions()) {
-      all.push_back(std::move(completion));
-    }
-    std::this_thread::yield();
-  }
-  return all;
-}
-
-ByteSpan Bytes(std::string_view text) { return std::as_bytes(std::span(text)); }
-
-TEST(JsonFront, AnswersCallsByNumber) {
-  Dispatcher dispatcher;
-  JsonFront front(&dispatcher);
-  Peer peer;
-  dispatcher.AddWorker(peer.master, "demo", 1, {EchoMethod()}, true, "w");
-  const uint64_t good = front.Submit("demo", "echo", 0, Bytes(R"({"instances":{"x":[1,2]}})"));
-  const uint64_t bad = front.Submit("demo", "echo", 0, Bytes("{"));
-  peer.Echo(peer.Take());
-  auto completions = WaitForCompletions(&front, 2);
-  ASSERT_EQ(completions.size(), 2U);
-  std::ranges::sort(completions, {}, &JsonFront::Completion::call);
-  EXPECT_EQ(completions[0].call, good);
-  EXPECT_EQ(completions[0].http_status, 200);
-  EXPECT_EQ(completions[0].body, R"({"instances":[{"y":[1,2]}]})");
-  EXPECT_EQ(completions[1].call, bad);
-  EXPECT_EQ(completions[1].http_status, 400);
-  EXPECT_THAT(completions[1].body, HasSubstr("Illegal JSON format"));
-  dispatcher.Stop();
-}
-
-TEST(JsonFront, DecodesLargeBodiesAsideAndForgetsCancelledCalls) {
-  Dispatcher dispatcher;
-  JsonFront front(&dispatcher);
-  Peer peer;
-  dispatcher.AddWorker(peer.master, "demo", 1, {EchoMethod()}, true, "w");
-  const std::string body = R"({"instances":{"x":")" + std::string(JsonFront::kDecodeInlineBytes, 'a') + "\"}}";
-  const uint64_t dropped = front.Submit("demo", "echo", 0, Bytes(body));
-  front.Cancel(dropped);
-  const uint64_t kept = front.Submit("demo", "echo", 0, Bytes(body));
-  std::thread worker([&peer] {
-    while (!peer.channel->closed()) {
-      if (const auto entry = peer.TakeNow()) {
-        peer.Echo(*entry);
-      }
-      std::this_thread::yield();
-    }
-  });
-  const auto completions = WaitForCompletions(&front, 1);
-  ASSERT_EQ(completions.size(), 1U);
-  EXPECT_EQ(completions[0].call, kept);
-  EXPECT_EQ(completions[0].http_status, 200);
-  peer.channel->Close();
-  worker.join();
-  dispatcher.Stop();
 }
 
 }  // namespace
