@@ -25,7 +25,7 @@ from mindspore_serving.server.control_messages import (
 
 _SWITCH_INTERVAL_S = 0.0005
 """How long a pure-Python stage may keep the model thread from the interpreter; Python's default is 5 ms."""
-_END_TIMEOUT_S = 2.0
+_END_TIMEOUT_S = 0.5
 """How long an orderly end may take: a stage that runs longer is cut off, the master gives its instances to others."""
 
 
@@ -100,7 +100,7 @@ def serve(start: StartWorker, worker: Worker, control: ControlSocket, signals: S
     worker.serves(pipeline.executor.stop)
     control.send(WorkerReady(pipeline.version_number, pipeline.methods, pipeline.model_descriptions()))
     pipeline.run()
-    pipeline.join(_END_TIMEOUT_S / 2)
+    pipeline.join(_END_TIMEOUT_S)
 
 
 def main() -> None:

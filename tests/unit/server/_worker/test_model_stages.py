@@ -1,0 +1,197 @@
+"""Model stages and `Model.call`, with functions in place of an engine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mindspore_serving.server import register
+from mindspore_serving.server._worker.backends.base import SubgraphInfo, TensorInfo
+from mindspore_serving.server._worker.batching import batching_of
+from mindspore_serving.server.register.signature import ModelDeclaration
+
+
+def batching(inputs, outputs, with_batch_dim=True, without=()):
+    declaration = ModelDeclaration("m", ("m",), "mindir", with_batch_dim, without, None, None)
+    infos = SubgraphInfo(
+        tuple(TensorInfo("float32", shape) for shape in inputs),
+        tuple(TensorInfo("float32", shape) for shape in outputs),
+    )
+    return batching_of(declaration, [infos])
+
+
+def add(a, b):
+    return [a + b]
+
+
+def floats(*numbers):
+    return np.array(numbers, np.float32)
+
+
+@pytest.fixture
+def added(worker):
+    """A method `add` over a model with rows of two and batch size 2."""
+    model = register.declare_model("add", "MindIR")
+
+    @register.register_method("y")
+    def add_method(x1, x2):
+        return register.add_stage(model, x1, x2, outputs_count=1)
+
+    worker.start({"add": (add, batching([(2, 2), (2, 2)], [(2, 2)]))})
+    return worker
+
+
+def test_a_request_of_any_size_runs_in_full_batches(added, master):
+    instances = [{"x1": floats(i, i), "x2": floats(10, 20)} for i in range(5)]
+    assert master.ask("add_method", *instances) == [{"y": [i + 10, i + 20]} for i in range(5)]
+    assert all(a.shape == b.shape == (2, 2) for a, b in added.engine.runs)
+
+
+def test_places_without_an_instance_get_copies_of_the_first(added, master):
+    master.ask("add_method", {"x1": floats(1, 2), "x2": floats(3, 4)})
+    ((a, b),) = added.engine.runs
+    assert (a.tolist(), b.tolist()) == ([[1, 2], [1, 2]], [[3, 4], [3, 4]])
+
+
+def test_inputs_that_do_not_fit_fail_alone(added, master):
+    good = {"x1": floats(1, 2), "x2": floats(3, 4)}
+    results = master.ask(
+        "add_method",
+        good,
+        {**good, "x2": floats(1, 2, 3)},
+        {**good, "x1": np.array([1, 2], np.int32)},
+        {**good, "x1": floats(5, 6).reshape(1, 2)},
+        {**good, "x1": "text"},
+    )
+    assert results == [
+        {"y": [4, 6]},
+        "Given model input 1 size 12 not match the size 8 defined in model",
+        "Given model input 0 data type kMSI_Int32 not match the data type kMSI_Float32 defined in model",
+        {"y": [8, 10]},
+        "Given model input 0 size 0 not match the size 8 defined in model",
+    ]
+
+
+def test_without_batch_dimension_each_instance_is_a_run_on_its_own_memory(worker, master):
+    model = register.declare_model("m", "MindIR", with_batch_dim=False)
+
+    @register.register_method("y")
+    def method(x):
+        return register.add_stage(model, x, outputs_count=1)
+
+    worker.start({"m": (lambda x: [x * 2], batching([(2, 2)], [(2, 2)], with_batch_dim=False))})
+    instances = [{"x": np.full((2, 2), i, np.float32)} for i in range(3)]
+    assert master.ask("method", *instances) == [{"y": [[2 * i] * 2] * 2} for i in range(3)]
+    assert [run[0].shape for run in worker.engine.runs] == [(2, 2)] * 3
+
+
+def test_a_dynamic_batch_is_as_large_as_what_waits(worker, master):
+    model = register.declare_model("m", "MindIR")
+
+    def give(instances):
+        return [x for (x,) in instances]
+
+    @register.register_method("y")
+    def method(x):
+        return register.add_stage(model, register.add_stage(give, x, outputs_count=1, batch_size=8), outputs_count=1)
+
+    worker.start({"m": (lambda x: [x + 1], batching([(-1, 1)], [(-1, 1)]))})
+    assert master.ask("method", *[{"x": floats(i)} for i in range(20)]) == [{"y": [i + 1]} for i in range(20)]
+    assert all(len(x) <= 32 for (x,) in worker.engine.runs)
+    assert sum(len(x) for (x,) in worker.engine.runs) == 20
+
+
+def test_a_failing_run_fails_its_batch(added, master):
+    added.engine._models[0] = lambda a, b: 1 / 0
+    assert master.ask("add_method", {"x1": floats(1, 2), "x2": floats(3, 4)}) == ["Predict Failed, division by zero"]
+    added.engine._models[0] = lambda a, b: [a[:1]]
+    (error,) = master.ask("add_method", {"x1": floats(1, 2), "x2": floats(3, 4)})
+    assert error == "Predict Failed, an output has shape [1, 2] after a run with batch size 2"
+    added.engine._models[0] = add
+    assert master.ask("add_method", {"x1": floats(1, 2), "x2": floats(3, 4)}) == [{"y": [4, 6]}]
+
+
+def test_functions_and_models_in_turn(worker, master):
+    model = register.declare_model("m", "MindIR")
+
+    def cast(x):
+        return x.astype(np.float32)
+
+    def half(y):
+        return y / 2
+
+    @register.register_method(["y", "best"])
+    def method(x):
+        y = register.add_stage(model, register.add_stage(cast, x, outputs_count=1), outputs_count=1)
+        y = register.add_stage(model, register.add_stage(half, y, outputs_count=1), outputs_count=1)
+        return y, register.add_stage("argmax_cpp", y, outputs_count=1)
+
+    worker.start({"m": (lambda x: [x + 1], batching([(4, 2)], [(4, 2)]))})
+    results = master.ask("method", *[{"x": [i, 2 * i]} for i in range(1, 10)])
+    assert results == [{"y": [(i + 1) / 2 + 1, (2 * i + 1) / 2 + 1], "best": 1} for i in range(1, 10)]
+
+
+@pytest.fixture
+def called(worker, master):
+    """`called(function)`: what the function returns when it runs as a stage beside a model `m` of two inputs."""
+    model = register.declare_model("m", "MindIR")
+
+    def ask(function, outputs=("y",)):
+        def stage(x):
+            return function(model, x)
+
+        def method(x):
+            return register.add_stage(stage, x, outputs_count=len(outputs), tag="Call")
+
+        register.register_method(outputs)(method)
+        worker.start({"m": (add, batching([(2, 1), (2, 1)], [(2, 1)]))})
+        (result,) = master.ask("method", {"x": floats(1)})
+        return result
+
+    return ask
+
+
+def test_call_with_one_instance_gives_the_array(called):
+    assert called(lambda model, x: model.call(model.call(x, x), x)) == {"y": [3]}
+
+
+def test_call_with_several_instances_gives_tuples(called):
+    def several(model, x):
+        results = model.call([[x, x], (x, x * 5), [x, x * 7]])
+        assert isinstance(results, tuple)
+        assert all(isinstance(outputs, tuple) for outputs in results)
+        return [[outputs[0] for outputs in results]]
+
+    assert called(several) == {"y": [[2], [6], [8]]}
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda m, x: m.call(), "Model(m).call() failed: no inputs provided"),
+        (lambda m, x: m.call([]), "Input instances count is 0"),
+        (lambda m, x: m.call(x), "The inputs count 1 of instance 0 is not equal to the inputs count 2 of the model"),
+        (lambda m, x: m.call(x, x, subgraph=1), "The model does not have subgraph of index 1, the subgraph count"),
+        (
+            lambda m, x: m.call(x, np.float32([1, 2])),
+            "Model(m).call() failed: Given model input 1 size 8 not match the size 4 defined in model",
+        ),
+        (
+            lambda m, x: m.call([[x, x], [x.astype(np.int32), x]]),
+            "Given model input 0 data type kMSI_Int32 not match the data type kMSI_Float32 defined in model",
+        ),
+        (lambda m, x: m.call(x, None), "error msg: Get illegal result data with type <class 'NoneType'>"),
+        (lambda m, x: register.Model("other").call(x), "Model(other).call() failed: the model is not declared"),
+    ],
+)
+def test_wrong_calls_are_the_instances_error(called, call, text):
+    assert text in called(call)
+
+
+def test_a_caught_error_of_a_call_is_no_error(called):
+    def catch(model, x):
+        with pytest.raises(RuntimeError):
+            model.call(x, "text")
+        return 1
+
+    assert called(catch) == {"y": 1}
