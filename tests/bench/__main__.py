@@ -29,6 +29,9 @@ def main() -> int:
     if missing := [tool for tool in ("h2load", "wrk", "cmake") if shutil.which(tool) is None]:
         print(f"not installed: {', '.join(missing)} (system packages nghttp2-client, wrk, cmake)", file=sys.stderr)
         return 2
+    load_before = os.getloadavg()[0]
+    if load_before > 0.5:
+        print(f"other work runs here (load average {load_before:.1f}): only ratios mean anything", file=sys.stderr)
     rows = []
     with (
         tempfile.TemporaryDirectory(prefix="serving-bench-") as folder,
@@ -40,7 +43,7 @@ def main() -> int:
     print(table(rows))
     if options.json:
         content = {
-            "machine": _machine(),
+            "machine": _machine(load_before),
             "seconds": options.seconds,
             "rounds": options.rounds,
             "cases": [row.as_json() for row in rows],
@@ -65,11 +68,12 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _machine() -> dict[str, object]:
+def _machine(load_before: float) -> dict[str, object]:
     return {
         "cpus": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
         "python": platform.python_version(),
+        "load_average_before": load_before,
     }
 
 

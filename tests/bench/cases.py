@@ -83,7 +83,7 @@ class Bench:
         self, name: str, target: Target | None, in_flight: int, ours: Measured, reference: Measured
     ) -> LoadRow:
         """Measures ours and the reference in turn."""
-        row = LoadRow(name, target)
+        row = LoadRow(name, target, same_load=in_flight == 1 or not isinstance(reference, children.LoopChild))
         for side in (ours, reference):
             side.measure(in_flight, _WARM_UP_S)
         for _ in range(self.rounds):

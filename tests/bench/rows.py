@@ -32,6 +32,8 @@ class LoadRow:
 
     name: str
     target: Target | None
+    same_load: bool = True
+    """Whether the reference had as many requests in flight; else only the rates can be compared."""
     ours: list[Sample] = dataclasses.field(default_factory=list)
     reference: list[Sample] = dataclasses.field(default_factory=list)
 
@@ -40,7 +42,10 @@ class LoadRow:
         return _median(self.ours, "per_s") / _median(self.reference, "per_s")
 
     @property
-    def mean_ratio(self) -> float:
+    def mean_ratio(self) -> float | None:
+        """None where the reference did not have the same load."""
+        if not self.same_load:
+            return None
         return _median(self.ours, "mean_s") / _median(self.reference, "mean_s")
 
     @property
@@ -59,7 +64,7 @@ class LoadRow:
             *rates,
             f"{self.rate_ratio:.2f}",
             *means,
-            f"{self.mean_ratio:.2f}",
+            "" if self.mean_ratio is None else f"{self.mean_ratio:.2f}",
             str(self.target or ""),
             _verdict(self.met),
         ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
 from tests.harness.callers import GrpcCaller, RestCaller
+from tests.harness.gates import wait_entered
 from tests.harness.grpc_client import GrpcClient, decode_reply
 from tests.harness.protocol import make_request
 from tests.harness.server_process import ServerProcess
@@ -56,10 +58,11 @@ def test_waiting_instances_of_several_requests_share_a_batch(plain_server: Serve
     gate = tmp_path / "gate"
     with GrpcClient(plain_server.grpc_address) as client:
         holding = client.future(make_request("batches", "gate_of_sixteen", [{"path": str(gate)}]).SerializeToString())
+        wait_entered(gate)
         message = make_request("batches", "gate_of_sixteen", [{"path": ""}] * 4).SerializeToString()
         waiting = [client.future(message) for _ in range(8)]
         # A last one that runs into its deadline tells that the others have arrived.
-        with pytest.raises(Exception, match="DEADLINE_EXCEEDED"):
+        with pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"):
             client.send_bytes(message, timeout_s=1.0)
         gate.touch()
         assert not decode_reply(holding.result()).errors

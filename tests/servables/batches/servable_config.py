@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 from mindspore_serving.server import register
 
@@ -38,8 +39,10 @@ def ignores_the_second(instances):
 
 
 def after_gate(instances):
-    """Waits for the file named by the first instance, then tells how many came in this call."""
+    """Waits for the file named by the first instance, as the servable `slow` does, then tells how many came."""
     (path,) = instances[0]
+    if path:
+        Path(f"{path}.entered.{os.getpid()}.{time.monotonic_ns()}").touch()
     while path and not os.path.exists(path):
         time.sleep(0.002)
     return [len(instances)] * len(instances)
