@@ -49,8 +49,8 @@ int64_t FirstLargest(const Value &value) {
     case DType::kFloat64:
       return FirstLargest<double>(value);
     default:
-      throw ServingError(
-        MakeError(ErrorKind::kStageFailed, ErrorCode::kFailed, "Argmax not support data type " + std::string(Name(value.dtype))));
+      throw ServingError(MakeError(ErrorKind::kStageFailed, ErrorCode::kFailed,
+                                   "Argmax not support data type " + std::string(Name(value.dtype))));
   }
 }
 

@@ -159,7 +159,8 @@ bool Executor::Route(Instance *instance, Error *error) const {
       return true;
     }
     std::vector<const Value *> inputs;
-    std::ranges::transform(stage.inputs, std::back_inserter(inputs), [&](uint32_t slot) { return &instance->values[slot]; });
+    std::ranges::transform(stage.inputs, std::back_inserter(inputs),
+                           [&](uint32_t slot) { return &instance->values[slot]; });
     try {
       instance->values[stage.first_output] = stage.builtin(inputs);
     } catch (const ServingError &failure) {
@@ -186,7 +187,9 @@ void Executor::File(InstancePtr instance, Bells *bells) {
   bells->lanes |= LaneBit(queues_.Push(std::move(instance)));
 }
 
-void Executor::Fail(InstancePtr instance, const Error &error, Bells *bells) { Finish(std::move(instance), error, bells); }
+void Executor::Fail(InstancePtr instance, const Error &error, Bells *bells) {
+  Finish(std::move(instance), error, bells);
+}
 
 void Executor::Finish(InstancePtr instance, const Error &error, Bells *bells) {
   if (!instance->call) {

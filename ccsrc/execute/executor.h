@@ -26,10 +26,12 @@ struct Bells {
   uint32_t lanes = 0;  ///< bit per lane of this process
 };
 
-/// Runs the instances that come over the channel through the stages of their methods. It has no thread of its own: the thread of each lane
-/// asks for its next turn, and whichever thread is awake reads the ring; the thread that finishes an instance writes its reply.
+/// Runs the instances that come over the channel through the stages of their methods. It has no thread of its own: the
+/// thread of each lane asks for its next turn, and whichever thread is awake reads the ring; the thread that finishes
+/// an instance writes its reply.
 ///
-/// Thread safety: all methods; each lane has one thread. No user code and no foreign lock is met under the executor's own lock.
+/// Thread safety: all methods; each lane has one thread. No user code and no foreign lock is met under the executor's
+/// own lock.
 class Executor {
  public:
   /// Throws std::invalid_argument when the plan is not sound.
@@ -43,8 +45,8 @@ class Executor {
   /// Sleeps until there is a turn for the lane; false after Stop, or when the channel closed.
   bool WaitNext(int lane, Batch *batch);
 
-  /// The instance's stage gave `outputs`, which are moved from: it goes on to its next stage, or its reply is written. REQUIRES: as many
-  /// outputs as the stage has.
+  /// The instance's stage gave `outputs`, which are moved from: it goes on to its next stage, or its reply is written.
+  /// REQUIRES: as many outputs as the stage has.
   void Complete(InstancePtr instance, std::span<Value> outputs, Bells *bells);
   /// The instance ends with an error.
   void Fail(InstancePtr instance, const Error &error, Bells *bells);
@@ -53,11 +55,13 @@ class Executor {
   /// What the functions of a Python stage cost, which decides about the size of turns and when bells ring.
   void NoteTime(const Batch &batch, Clock::duration spent);
 
-  /// Runs instances of a model and waits for them. Throws ServingError with the first failing instance's error, and where waiting could not
-  /// end: on a lane's own model thread, and after Stop.
-  std::vector<std::vector<Value>> CallModel(uint32_t model, uint32_t subgraph, std::vector<std::vector<Value>> instances);
+  /// Runs instances of a model and waits for them. Throws ServingError with the first failing instance's error, and
+  /// where waiting could not end: on a lane's own model thread, and after Stop.
+  std::vector<std::vector<Value>> CallModel(uint32_t model, uint32_t subgraph,
+                                            std::vector<std::vector<Value>> instances);
 
-  /// No more turns: every waiting thread returns. Instances that have not finished get no answer here; the master gives them to others.
+  /// No more turns: every waiting thread returns. Instances that have not finished get no answer here; the master gives
+  /// them to others.
   void Stop();
   bool stopped() const { return stopped_.load(); }
 

@@ -10,7 +10,8 @@ namespace {
 Shape WithoutFirst(const Shape &shape) { return Shape(shape.dims().subspan(1)); }
 
 bool Fits(const Shape &wanted, const Shape &given) {
-  return std::ranges::equal(wanted.dims(), given.dims(), [](int64_t want, int64_t got) { return want == -1 || want == got; });
+  return std::ranges::equal(wanted.dims(), given.dims(),
+                            [](int64_t want, int64_t got) { return want == -1 || want == got; });
 }
 
 bool FitsWithLeadingOne(const Shape &wanted, const Shape &given) {
@@ -18,8 +19,8 @@ bool FitsWithLeadingOne(const Shape &wanted, const Shape &given) {
 }
 
 Error WrongInput(size_t index, const std::string &what, const std::string &got, const std::string &want) {
-  return MakeError(ErrorKind::kBadInput, "Given model input " + std::to_string(index) + " " + what + " " + got + " not match the " + what +
-                                           " " + want + " defined in model");
+  return MakeError(ErrorKind::kBadInput, "Given model input " + std::to_string(index) + " " + what + " " + got +
+                                           " not match the " + what + " " + want + " defined in model");
 }
 
 std::optional<Error> CheckModelInput(const TensorSpec &spec, size_t index, const Value &value) {
@@ -38,7 +39,8 @@ std::optional<Error> CheckModelInput(const TensorSpec &spec, size_t index, const
 }
 
 void CheckModelOutput(const Model &model, const TensorSpec &spec, const Value &output, size_t rows) {
-  const bool rows_fit = !model.with_batch_dim || (output.shape.rank() > 0 && output.shape[0] == static_cast<int64_t>(rows));
+  const bool rows_fit =
+    !model.with_batch_dim || (output.shape.rank() > 0 && output.shape[0] == static_cast<int64_t>(rows));
   if (!rows_fit || (spec.fixed && output.size_bytes != spec.size_bytes * rows)) {
     throw ServingError(ErrorKind::kModelFailed, "Predict Failed, an output has shape " + output.shape.ToString() +
                                                   " after a run with batch size " + std::to_string(rows));
@@ -99,7 +101,8 @@ Shape RunShape(const TensorSpec &spec, const Value &first, size_t rows) {
   Shape with_batch{static_cast<int64_t>(rows)};
   for (int64_t dim : shape.dims()) {
     if (!with_batch.Append(dim)) {
-      throw ServingError(ErrorKind::kBadInput, "A model input has more than " + std::to_string(kMaxRank) + " dimensions");
+      throw ServingError(ErrorKind::kBadInput,
+                         "A model input has more than " + std::to_string(kMaxRank) + " dimensions");
     }
   }
   return with_batch;
@@ -133,7 +136,8 @@ std::vector<std::vector<Value>> SplitOutputs(const Batch &batch, size_t rows, st
     const uint64_t row_bytes = output.size_bytes / rows;
     const Shape shape = WithoutFirst(output.shape);
     for (size_t i = 0; i < split.size(); ++i) {
-      split[i].push_back(Value{output.dtype, shape, output.data + i * row_bytes, row_bytes, output.read_only, output.owner});
+      split[i].push_back(
+        Value{output.dtype, shape, output.data + i * row_bytes, row_bytes, output.read_only, output.owner});
     }
   }
   return split;

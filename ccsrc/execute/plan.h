@@ -19,19 +19,19 @@ using BuiltinFunction = Value (*)(std::span<const Value *const> inputs);
 
 enum class StageKind : uint8_t { kPython, kModel, kBuiltin };
 
-/// One stage of a method. All values of an instance lie in one list: the method's inputs, then each stage's outputs; a "slot"
-/// is a place in it.
+/// One stage of a method. All values of an instance lie in one list: the method's inputs, then each stage's outputs; a
+/// "slot" is a place in it.
 struct Stage {
   StageKind kind = StageKind::kPython;
   std::vector<uint32_t> inputs;  ///< slots
   uint32_t first_output = 0;     ///< slot
   uint32_t outputs_count = 0;
-  std::string tag;             ///< what error texts call it
-  uint32_t function = 0;       ///< kPython: the user's function, a number of the binding's
-  bool per_instance = false;   ///< kPython: the function takes one instance
-  uint32_t batch_size = 1;     ///< kPython: most instances in one turn
-  uint32_t model = 0;          ///< kModel
-  uint32_t subgraph = 0;       ///< kModel
+  std::string tag;            ///< what error texts call it
+  uint32_t function = 0;      ///< kPython: the user's function, a number of the binding's
+  bool per_instance = false;  ///< kPython: the function takes one instance
+  uint32_t batch_size = 1;    ///< kPython: most instances in one turn
+  uint32_t model = 0;         ///< kModel
+  uint32_t subgraph = 0;      ///< kModel
   BuiltinFunction builtin = nullptr;
 };
 
@@ -46,9 +46,9 @@ struct Method {
 /// One input or output of a model, as one instance has it.
 struct TensorSpec {
   DType dtype = DType::kUnknown;
-  Shape shape;            ///< without the batch dimension; -1 where any size will do
-  bool batched = false;   ///< whether the model's own tensor has a batch dimension in front
-  bool fixed = false;     ///< whether `shape` has no -1; filled in by Plan::Check
+  Shape shape;              ///< without the batch dimension; -1 where any size will do
+  bool batched = false;     ///< whether the model's own tensor has a batch dimension in front
+  bool fixed = false;       ///< whether `shape` has no -1; filled in by Plan::Check
   uint64_t size_bytes = 0;  ///< when fixed
 };
 

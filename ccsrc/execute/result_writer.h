@@ -15,14 +15,14 @@
 
 namespace mindspore::serving {
 
-/// Writes the outcome of instances to the reply segment and tells the master. What finds no room waits here and never blocks anyone.
-/// Thread-safe.
+/// Writes the outcome of instances to the reply segment and tells the master. What finds no room waits here and never
+/// blocks anyone. Thread-safe.
 class ResultWriter {
  public:
   explicit ResultWriter(std::shared_ptr<Channel> channel) : channel_(std::move(channel)) {}
 
-  /// Writes the outputs, or `error` where it is set, and sends the entry without ringing. The instance (and with it the lease of its
-  /// inputs) ends once that is done.
+  /// Writes the outputs, or `error` where it is set, and sends the entry without ringing. The instance (and with it the
+  /// lease of its inputs) ends once that is done.
   void Write(InstancePtr instance, const Error &error);
   /// Tries again what found no room, if room came since. Returns whether something was sent.
   bool Flush();

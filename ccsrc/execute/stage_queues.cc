@@ -36,7 +36,8 @@ int StageQueues::Push(InstancePtr instance) {
     const Model *model = &plan_.models[stage.model];
     lane = model->lane;
     auto &queues = lanes_[static_cast<size_t>(lane)].queues;
-    auto queue = std::ranges::find_if(queues, [&](const auto &q) { return q.model == model && q.subgraph == stage.subgraph; });
+    auto queue =
+      std::ranges::find_if(queues, [&](const auto &q) { return q.model == model && q.subgraph == stage.subgraph; });
     queue->waiting.push_back(std::move(instance));
   } else {
     const auto method = static_cast<size_t>(instance->method - plan_.methods.data());
@@ -62,7 +63,8 @@ bool StageQueues::PopPython(Batch *batch) {
     const size_t number = next_method_;
     next_method_ = (next_method_ + 1) % methods_.size();
     auto &stages = methods_[number];
-    auto latest = std::find_if(stages.rbegin(), stages.rend(), [](const StageQueue &queue) { return !queue.waiting.empty(); });
+    auto latest =
+      std::find_if(stages.rbegin(), stages.rend(), [](const StageQueue &queue) { return !queue.waiting.empty(); });
     if (latest == stages.rend()) {
       continue;
     }

@@ -10,17 +10,17 @@
 
 namespace mindspore::serving {
 
-/// The instances that wait for a thread: a queue for each Python stage of each method and for each subgraph of each model.
-/// Not thread-safe.
+/// The instances that wait for a thread: a queue for each Python stage of each method and for each subgraph of each
+/// model. Not thread-safe.
 class StageQueues {
  public:
   explicit StageQueues(const Plan &plan);
 
   /// Files the instance under its next stage and returns the lane whose thread will run it.
   int Push(InstancePtr instance);
-  /// The next turn of that lane; false when nothing waits for it. Methods (or subgraphs) take turns; within a method the latest
-  /// stage goes first. Never waits to fill a batch. A function that takes one instance at a time gets several in a turn only
-  /// when it is fast or its stage says so.
+  /// The next turn of that lane; false when nothing waits for it. Methods (or subgraphs) take turns; within a method
+  /// the latest stage goes first. Never waits to fill a batch. A function that takes one instance at a time gets
+  /// several in a turn only when it is fast or its stage says so.
   bool Pop(int lane, Batch *batch);
   /// Takes the instance of that token out; nullptr when it does not wait here.
   InstancePtr Remove(uint64_t token);

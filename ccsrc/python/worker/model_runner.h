@@ -20,7 +20,8 @@ class ModelBatch {
   uint32_t subgraph() const { return batch_.subgraph; }
   size_t count() const { return count_; }
 
-  /// One array per model input: the rows of the batch gathered, or the instance's own memory where nothing needs to be gathered.
+  /// One array per model input: the rows of the batch gathered, or the instance's own memory where nothing needs to be
+  /// gathered.
   nanobind::list Inputs() const;
   /// Sends each instance its share of the model's outputs; all fail where the outputs do not fit.
   void Complete(const nanobind::sequence &outputs);

@@ -28,8 +28,8 @@ Stage MakeStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t ou
   return stage;
 }
 
-Stage PythonStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t outputs_count, std::string tag, uint32_t function,
-                  bool per_instance, uint32_t batch_size) {
+Stage PythonStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t outputs_count, std::string tag,
+                  uint32_t function, bool per_instance, uint32_t batch_size) {
   Stage stage = MakeStage(std::move(inputs), first_output, outputs_count, std::move(tag));
   stage.function = function;
   stage.per_instance = per_instance;
@@ -37,8 +37,8 @@ Stage PythonStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t 
   return stage;
 }
 
-Stage ModelStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t outputs_count, std::string tag, uint32_t model,
-                 uint32_t subgraph) {
+Stage ModelStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t outputs_count, std::string tag,
+                 uint32_t model, uint32_t subgraph) {
   Stage stage = MakeStage(std::move(inputs), first_output, outputs_count, std::move(tag));
   stage.kind = StageKind::kModel;
   stage.model = model;
@@ -46,7 +46,8 @@ Stage ModelStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t o
   return stage;
 }
 
-Stage BuiltinStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t outputs_count, std::string tag, const std::string &name) {
+Stage BuiltinStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t outputs_count, std::string tag,
+                   const std::string &name) {
   Stage stage = MakeStage(std::move(inputs), first_output, outputs_count, std::move(tag));
   stage.kind = StageKind::kBuiltin;
   stage.builtin = FindBuiltin(name);
@@ -56,15 +57,16 @@ Stage BuiltinStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t
 TensorSpec MakeTensorSpec(const std::string &dtype, const std::vector<int64_t> &shape, bool batched) {
   const DType number = DTypeOfName(dtype);
   if (number == DType::kUnknown || shape.size() >= kMaxRank) {
-    throw std::invalid_argument("A model cannot have an input or output of data type " + dtype + " and " + std::to_string(shape.size()) +
-                                " dimensions");
+    throw std::invalid_argument("A model cannot have an input or output of data type " + dtype + " and " +
+                                std::to_string(shape.size()) + " dimensions");
   }
   return TensorSpec{number, Shape(shape), batched, false, 0};
 }
 
 using SubgraphTensors = std::pair<std::vector<TensorSpec>, std::vector<TensorSpec>>;
 
-Model MakeModel(std::string key, int lane, uint32_t batch_size, bool with_batch_dim, bool pad, const std::vector<SubgraphTensors> &subgraphs) {
+Model MakeModel(std::string key, int lane, uint32_t batch_size, bool with_batch_dim, bool pad,
+                const std::vector<SubgraphTensors> &subgraphs) {
   Model model{std::move(key), lane, batch_size, with_batch_dim, pad, {}};
   for (const auto &[inputs, outputs] : subgraphs) {
     model.subgraphs.push_back(Subgraph{inputs, outputs});
@@ -80,9 +82,10 @@ Method MakeMethod(std::string name, uint32_t inputs_count, std::vector<Stage> st
 
 void BindPlan(nb::module_ *module) {
   nb::class_<Stage>(*module, "Stage");
-  module->def("python_stage", &PythonStage, "inputs"_a, "first_output"_a, "outputs_count"_a, "tag"_a, "function"_a, "per_instance"_a,
-              "batch_size"_a);
-  module->def("model_stage", &ModelStage, "inputs"_a, "first_output"_a, "outputs_count"_a, "tag"_a, "model"_a, "subgraph"_a = 0);
+  module->def("python_stage", &PythonStage, "inputs"_a, "first_output"_a, "outputs_count"_a, "tag"_a, "function"_a,
+              "per_instance"_a, "batch_size"_a);
+  module->def("model_stage", &ModelStage, "inputs"_a, "first_output"_a, "outputs_count"_a, "tag"_a, "model"_a,
+              "subgraph"_a = 0);
   module->def("builtin_stage", &BuiltinStage, "inputs"_a, "first_output"_a, "outputs_count"_a, "tag"_a, "name"_a);
   nb::class_<TensorSpec>(*module, "TensorSpec");
   module->def("tensor_spec", &MakeTensorSpec, "dtype"_a, "shape"_a, "batched"_a);

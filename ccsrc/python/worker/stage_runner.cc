@@ -15,7 +15,9 @@ constexpr int kPythonLane = 0;
 constexpr uint64_t kLongCopyBytes = 256 * 1024;
 constexpr size_t kMaxStackArguments = 8;
 
-std::string TypeName(PyObject *object) { return nb::str(nb::handle(reinterpret_cast<PyObject *>(Py_TYPE(object)))).c_str(); }
+std::string TypeName(PyObject *object) {
+  return nb::str(nb::handle(reinterpret_cast<PyObject *>(Py_TYPE(object)))).c_str();
+}
 
 std::string FunctionName(PyObject *function) {
   PyObject *name = PyObject_GetAttrString(function, "__qualname__");
@@ -48,6 +50,25 @@ class Arguments {
   size_t size_ = 0;
 };
 
+/// The pending exception with its traceback, which is taken. A new reference.
+PyObject *RaisedException() {
+#if PY_VERSION_HEX >= 0x030C0000
+  return PyErr_GetRaisedException();
+#else
+  PyObject *type = nullptr;
+  PyObject *value = nullptr;
+  PyObject *traceback = nullptr;
+  PyErr_Fetch(&type, &value, &traceback);
+  PyErr_NormalizeException(&type, &value, &traceback);
+  if (traceback != nullptr) {
+    PyException_SetTraceback(value, traceback);
+  }
+  Py_XDECREF(traceback);
+  Py_DECREF(type);
+  return value;
+#endif
+}
+
 /// The inputs of one instance as a tuple; nullptr with Python's error set.
 PyObject *InputTuple(Instance *instance) {
   const auto count = instance->stage().inputs.size();
@@ -66,15 +87,7 @@ PyObject *InputTuple(Instance *instance) {
 }  // namespace
 
 std::string TakeException(PyObject **exception) {
-  PyObject *type = nullptr;
-  PyObject *value = nullptr;
-  PyObject *traceback = nullptr;
-  PyErr_Fetch(&type, &value, &traceback);
-  PyErr_NormalizeException(&type, &value, &traceback);
-  if (traceback != nullptr) {
-    PyException_SetTraceback(value, traceback);
-  }
-  Py_XDECREF(traceback);
+  PyObject *value = RaisedException();
   std::string text;
   if (PyObject *str = PyObject_Str(value)) {
     Py_ssize_t size = 0;
@@ -86,9 +99,8 @@ std::string TakeException(PyObject **exception) {
   // An exception without a text is told by its type; one whose text cannot be had, too.
   PyErr_Clear();
   if (text.empty()) {
-    text = reinterpret_cast<PyTypeObject *>(type)->tp_name;
+    text = Py_TYPE(value)->tp_name;
   }
-  Py_DECREF(type);
   *exception = value;
   return text;
 }
@@ -166,7 +178,7 @@ size_t StageRunner::CallWithBatch(size_t begin) {
   for (size_t i = begin; i < count; ++i) {
     PyObject *inputs = InputTuple(batch_.instances[i].get());
     if (inputs == nullptr) {
-      // Those before it have not been given to the function yet: they go first, alone with their error if there is only this one.
+      // It fails before the function has seen any of them; the others are gathered again.
       std::swap(batch_.instances[begin], batch_.instances[i]);
       Accept(begin, nullptr);
       return begin + 1;
@@ -186,7 +198,8 @@ size_t StageRunner::CallWithBatch(size_t begin) {
   if (PyIter_Check(result.ptr())) {
     return TakeFromIterator(result.ptr(), begin);
   }
-  Fail(begin, "The function must return or yield one result for each instance, but it returned " + TypeName(result.ptr()));
+  Fail(begin,
+       "The function must return or yield one result for each instance, but it returned " + TypeName(result.ptr()));
   return begin + 1;
 }
 
@@ -243,8 +256,9 @@ std::optional<std::vector<Value>> StageRunner::Outputs(PyObject *result, const I
   const bool is_sequence = PyTuple_Check(result) || PyList_Check(result);
   const size_t count = is_sequence ? static_cast<size_t>(PySequence_Fast_GET_SIZE(result)) : 1;
   if (count != stage().outputs_count) {
-    *error = "The outputs number " + std::to_string(count) + " of one instance returned by function '" + FunctionName(function()) +
-             "' is not equal to the outputs count " + std::to_string(stage().outputs_count) + " registered in method";
+    *error = "The outputs number " + std::to_string(count) + " of one instance returned by function '" +
+             FunctionName(function()) + "' is not equal to the outputs count " + std::to_string(stage().outputs_count) +
+             " registered in method";
     return std::nullopt;
   }
   std::vector<Value> outputs;
@@ -263,7 +277,8 @@ std::optional<std::vector<Value>> StageRunner::Outputs(PyObject *result, const I
 
 void StageRunner::Fail(size_t index, const std::string &text, PyObject *exception) {
   const std::string full = "Call " + stage().tag + " Failed, method: '" + batch_.method->name +
-                           "', stage index(begin with 1): " + std::to_string(batch_.stage_index + 1) + ", error msg: " + text;
+                           "', stage index(begin with 1): " + std::to_string(batch_.stage_index + 1) +
+                           ", error msg: " + text;
   const nb::object held = exception == nullptr ? nb::none() : nb::steal(exception);
   on_error_(full.c_str(), held);
   executor_->Fail(std::move(batch_.instances[index]), MakeError(ErrorKind::kStageFailed, full), &bells_);
@@ -276,8 +291,8 @@ void StageRunner::FailFrom(size_t begin, const std::string &text, PyObject *exce
 }
 
 void StageRunner::TooFew(size_t begin, size_t given) {
-  FailFrom(begin, "The number " + std::to_string(given) + " of instances returned by function '" + FunctionName(function()) +
-                    "' is less than the number of instances it was called with");
+  FailFrom(begin, "The number " + std::to_string(given) + " of instances returned by function '" +
+                    FunctionName(function()) + "' is less than the number of instances it was called with");
 }
 
 void StageRunner::RingUnlessLater(bool later) {

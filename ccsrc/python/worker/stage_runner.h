@@ -13,10 +13,14 @@ namespace mindspore::serving {
 /// Calls the user's stage functions: the loop of the worker's Python thread.
 class StageRunner {
  public:
-  /// `functions`: by the numbers in the plan. `on_error(text, exception or None)` is called for each failure, `on_batch(method, stage
-  /// number from 1, instances, seconds)` after each turn; it may be None.
-  StageRunner(Executor *executor, std::vector<nanobind::object> functions, nanobind::object on_error, nanobind::object on_batch)
-      : executor_(executor), functions_(std::move(functions)), on_error_(std::move(on_error)), on_batch_(std::move(on_batch)) {}
+  /// `functions`: by the numbers in the plan. `on_error(text, exception or None)` is called for each failure,
+  /// `on_batch(method, stage number from 1, instances, seconds)` after each turn; it may be None.
+  StageRunner(Executor *executor, std::vector<nanobind::object> functions, nanobind::object on_error,
+              nanobind::object on_batch)
+      : executor_(executor),
+        functions_(std::move(functions)),
+        on_error_(std::move(on_error)),
+        on_batch_(std::move(on_batch)) {}
 
   /// Takes turns until the executor stops. REQUIRES: the GIL, which is given up only to sleep and for long copies.
   void Run();
@@ -38,7 +42,8 @@ class StageRunner {
   void FailFrom(size_t begin, const std::string &text, PyObject *exception = nullptr);
   void TooFew(size_t begin, size_t given);
   void RingUnlessLater(bool later);
-  std::optional<std::vector<Value>> Outputs(PyObject *result, const Instance &instance, std::string *error, PyObject **exception);
+  std::optional<std::vector<Value>> Outputs(PyObject *result, const Instance &instance, std::string *error,
+                                            PyObject **exception);
 
   Executor *executor_;
   std::vector<nanobind::object> functions_;

@@ -66,8 +66,9 @@ PyObject *ArrayOver(const Value &value, int numpy_type, std::span<const int64_t>
   static_assert(sizeof(npy_intp) == sizeof(int64_t));
   // Numpy allocates where it is given no memory, which only values without bytes may lack.
   const int flags = value.read_only ? NPY_ARRAY_CARRAY_RO : NPY_ARRAY_CARRAY;
-  PyObject *array = PyArray_New(&PyArray_Type, static_cast<int>(dims.size()), reinterpret_cast<const npy_intp *>(dims.data()), numpy_type,
-                                nullptr, value.data, 0, flags, nullptr);
+  PyObject *array =
+    PyArray_New(&PyArray_Type, static_cast<int>(dims.size()), reinterpret_cast<const npy_intp *>(dims.data()),
+                numpy_type, nullptr, value.data, 0, flags, nullptr);
   if (array == nullptr) {
     return nullptr;
   }
@@ -90,12 +91,15 @@ bool IsWholeArray(const Value &value, PyObject *object) {
     return false;
   }
   auto *array = reinterpret_cast<PyArrayObject *>(object);
-  return PyArray_DATA(array) == value.data && PyArray_TYPE(array) == kTypes[static_cast<size_t>(value.dtype)].numpy_type &&
-         std::ranges::equal(value.shape.dims(), std::span(PyArray_DIMS(array), static_cast<size_t>(PyArray_NDIM(array))));
+  return PyArray_DATA(array) == value.data &&
+         PyArray_TYPE(array) == kTypes[static_cast<size_t>(value.dtype)].numpy_type &&
+         std::ranges::equal(value.shape.dims(),
+                            std::span(PyArray_DIMS(array), static_cast<size_t>(PyArray_NDIM(array))));
 }
 
 std::nullopt_t Illegal(PyObject *object) {
-  PyErr_Format(PyExc_RuntimeError, "Get illegal result data with type %R", reinterpret_cast<PyObject *>(Py_TYPE(object)));
+  PyErr_Format(PyExc_RuntimeError, "Get illegal result data with type %R",
+               reinterpret_cast<PyObject *>(Py_TYPE(object)));
   return std::nullopt;
 }
 
@@ -221,7 +225,8 @@ PyOwner::~PyOwner() {
 
 PyObject *ToPython(Value *value) {
   if (value->dtype == DType::kString) {
-    return PyUnicode_DecodeUTF8(reinterpret_cast<const char *>(value->data), static_cast<Py_ssize_t>(value->size_bytes), nullptr);
+    return PyUnicode_DecodeUTF8(reinterpret_cast<const char *>(value->data), static_cast<Py_ssize_t>(value->size_bytes),
+                                nullptr);
   }
   if (value->read_only) {
     Value copy = MakeValue(value->dtype, value->shape, value->size_bytes);
@@ -230,7 +235,8 @@ PyObject *ToPython(Value *value) {
     }
     *value = std::move(copy);
   }
-  if (const auto *owner = dynamic_cast<const PyOwner *>(value->owner.get()); owner != nullptr && IsWholeArray(*value, owner->object())) {
+  if (const auto *owner = dynamic_cast<const PyOwner *>(value->owner.get());
+      owner != nullptr && IsWholeArray(*value, owner->object())) {
     return Py_NewRef(owner->object());
   }
   if (value->dtype == DType::kBytes) {

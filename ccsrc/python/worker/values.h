@@ -26,18 +26,20 @@ class PyOwner : public Owner {
   PyObject *object_;
 };
 
-/// The value as a stage function gets it: `str` for a string, else a writable array over the value's own memory (bytes: one dimension
-/// of uint8). A value whose memory must not be written is first replaced by a copy. Returns a new reference; nullptr with Python's error set.
+/// The value as a stage function gets it: `str` for a string, else a writable array over the value's own memory (bytes:
+/// one dimension of uint8). A value whose memory must not be written is first replaced by a copy. Returns a new
+/// reference; nullptr with Python's error set.
 PyObject *ToPython(Value *value);
 
-/// An array over the value's memory, whatever its type, with another shape of as many elements. Returns a new reference or nullptr.
+/// An array over the value's memory, whatever its type, with another shape of as many elements. Returns a new reference
+/// or nullptr.
 PyObject *ArrayOver(const Value &value, const Shape &shape);
 /// A new array, not initialised. Returns a new reference or nullptr.
 PyObject *NewArray(DType dtype, const Shape &shape);
 
-/// What a stage function may return for one output, as a value. Arrays are taken as they are where they are in C order, else copied. Memory of
-/// `lease` is recognised, so that the value needs no hold on the Python object. Returns nothing with Python's error set: whatever a
-/// conversion raised, or RuntimeError "Get illegal result data with type ...".
+/// What a stage function may return for one output, as a value. Arrays are taken as they are where they are in C order,
+/// else copied. Memory of `lease` is recognised, so that the value needs no hold on the Python object. Returns nothing
+/// with Python's error set: whatever a conversion raised, or RuntimeError "Get illegal result data with type ...".
 std::optional<Value> FromPython(PyObject *object, const std::shared_ptr<RequestLease> &lease);
 
 /// kUnknown for a name that is not one of numpy's for our types, such as "float32".

@@ -242,7 +242,8 @@ TEST(ExecutorTest, BuiltinStagesRunOnTheWay) {
   stage.first_output = 1;
   stage.outputs_count = 1;
   stage.builtin = FindBuiltin("argmax_cpp");
-  Executor executor(master.worker(), PlanOf({MakeMethod(1, {stage, PythonStage({1}, 2)}, {2}), MakeMethod(1, {stage}, {1})}));
+  Executor executor(master.worker(),
+                    PlanOf({MakeMethod(1, {stage, PythonStage({1}, 2)}, {2}), MakeMethod(1, {stage}, {1})}));
   master.SendInstance(0, 1, {Floats({2, 2}, {1, 4, 3, 4})});
   master.SendInstance(1, 2, {MakeTensor<int8_t>(DType::kBool, {1}, {1})});
   Batch batch;
@@ -250,7 +251,8 @@ TEST(ExecutorTest, BuiltinStagesRunOnTheWay) {
   Echo(&executor, &batch);
   auto result = master.Take();
   ASSERT_TRUE(result);
-  EXPECT_EQ(result->error, MakeError(ErrorKind::kStageFailed, ErrorCode::kFailed, "Argmax not support data type kMSI_Bool"));
+  EXPECT_EQ(result->error,
+            MakeError(ErrorKind::kStageFailed, ErrorCode::kFailed, "Argmax not support data type kMSI_Bool"));
   result = master.Take();
   ASSERT_TRUE(result);
   EXPECT_EQ(Elements<int64_t>(result->outputs.at(0).bytes), std::vector<int64_t>{1});

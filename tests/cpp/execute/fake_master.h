@@ -32,7 +32,9 @@ Tensor MakeTensor(DType dtype, Shape shape, const std::vector<T> &elements) {
   return Tensor{dtype, shape, {bytes.begin(), bytes.end()}};
 }
 
-inline Tensor Floats(Shape shape, const std::vector<float> &elements) { return MakeTensor(DType::kFloat32, shape, elements); }
+inline Tensor Floats(Shape shape, const std::vector<float> &elements) {
+  return MakeTensor(DType::kFloat32, shape, elements);
+}
 
 inline Tensor Scalar(int64_t number) { return MakeTensor<int64_t>(DType::kInt64, {}, {number}); }
 
@@ -56,7 +58,8 @@ struct Result {
 /// The master's end of a channel, and the worker's end in the same process.
 class FakeMaster {
  public:
-  explicit FakeMaster(ChannelOptions options = {size_t{1} << 20, size_t{1} << 20, 256}) : channel_(Channel::Create(options)) {
+  explicit FakeMaster(ChannelOptions options = {size_t{1} << 20, size_t{1} << 20, 256})
+      : channel_(Channel::Create(options)) {
     std::vector<int> fds;
     for (int fd : channel_->peer_fds()) {
       fds.push_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
@@ -145,7 +148,8 @@ class FakeMaster {
   std::vector<uint64_t> kept_;
 };
 
-inline Stage PythonStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t batch_size = 1, bool per_instance = true) {
+inline Stage PythonStage(std::vector<uint32_t> inputs, uint32_t first_output, uint32_t batch_size = 1,
+                         bool per_instance = true) {
   Stage stage;
   stage.inputs = std::move(inputs);
   stage.first_output = first_output;

@@ -113,7 +113,8 @@ TEST(ModelStageTest, InputsThatDoNotFitFailTheirInstanceAlone) {
     {Floats({2}, {1, 2}), "Given model input 0 size 8 not match the size 16 defined in model"},
     {MakeTensor<int32_t>(DType::kInt32, {2, 2}, {1, 2, 3, 4}),
      "Given model input 0 data type kMSI_Int32 not match the data type kMSI_Float32 defined in model"},
-    {MakeTensor<char>(DType::kString, {}, std::vector<char>(16, 'a')), "Given model input 0 size 0 not match the size 16 defined in model"},
+    {MakeTensor<char>(DType::kString, {}, std::vector<char>(16, 'a')),
+     "Given model input 0 size 0 not match the size 16 defined in model"},
   };
   for (const WrongInput &wrong : cases) {
     master.SendInstance(0, 1, {wrong.tensor}, kModelLane);
@@ -132,8 +133,9 @@ TEST(ModelStageTest, OpenDimensionsLeaveTheOthersChecked) {
   master.SendInstance(0, 1, {Floats({3, 2}, {1, 2, 3, 4, 5, 6})}, kModelLane);
   Batch batch;
   EXPECT_FALSE(executor.TryNext(kModelLane, &batch));
-  EXPECT_EQ(master.Take()->error,
-            MakeError(ErrorKind::kBadInput, "Given model input 0 shape [3, 2] not match the shape [-1, 3] defined in model"));
+  EXPECT_EQ(
+    master.Take()->error,
+    MakeError(ErrorKind::kBadInput, "Given model input 0 shape [3, 2] not match the shape [-1, 3] defined in model"));
 }
 
 TEST(ModelStageTest, OutputsMustFitTheRowsThatRan) {
@@ -204,7 +206,8 @@ TEST_F(ModelCallTest, TheModelsOwnThreadCannotCallIt) {
 TEST(ExecutorThreadsTest, ManyInstancesThroughBothLanes) {
   FakeMaster master;
   Plan plan = OneModel(MakeModel({Spec({1})}, {Spec({1})}, 4, true));
-  plan.methods.push_back(MakeMethod(1, {PythonStage({0}, 1), ModelStage({1}, 2), PythonStage({2}, 3, 4, false)}, {3, 0}));
+  plan.methods.push_back(
+    MakeMethod(1, {PythonStage({0}, 1), ModelStage({1}, 2), PythonStage({2}, 3, 4, false)}, {3, 0}));
   Executor executor(master.worker(), std::move(plan));
   std::thread python([&] {
     Batch batch;
