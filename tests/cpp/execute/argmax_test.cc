@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 #include <vector>
@@ -12,7 +13,7 @@ namespace {
 template <typename T>
 int64_t ArgMaxOf(DType dtype, const std::vector<T> &elements) {
   Value input = MakeValue(dtype, Shape{static_cast<int64_t>(elements.size())}, elements.size() * sizeof(T));
-  std::memcpy(input.data, elements.data(), input.size_bytes);
+  std::ranges::copy(std::as_bytes(std::span(elements)), input.data);
   const Value *const inputs[] = {&input};
   const Value output = FindBuiltin("argmax_cpp")(std::span<const Value *const>(inputs));
   EXPECT_EQ(output.dtype, DType::kInt64);
