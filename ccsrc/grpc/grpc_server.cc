@@ -1,5 +1,7 @@
 #include "grpc/grpc_server.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <stdexcept>
@@ -14,6 +16,10 @@ namespace {
 // Calls that wait for a client, per queue: enough that a burst finds one ready, few enough to cost nothing.
 constexpr int kAwaitedCalls = 64;
 
+// Messages arrive in blocks from the heap. By default each large one is given back to the system as it is freed and
+// faulted in again with the next, which costs a fifth of the time of a request of 600 kB.
+constexpr int kKeptHeapBytes = 64 << 20;
+
 int DefaultThreads() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4); }
 
 }  // namespace
@@ -21,6 +27,7 @@ int DefaultThreads() { return std::clamp(static_cast<int>(std::thread::hardware_
 class GrpcServer::Impl {
  public:
   Impl(Dispatcher *dispatcher, const GrpcServerOptions &options) {
+    ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
     grpc::ServerBuilder builder;
     const int message_bytes = static_cast<int>(std::min<size_t>(options.max_message_bytes, INT32_MAX));
     builder.SetMaxReceiveMessageSize(message_bytes);
