@@ -68,13 +68,18 @@ MODELS: dict[str, tuple[Callable[[], nn.Cell], Callable[[], tuple[ms.Tensor, ...
 }
 
 
+ENCRYPTED = {"tensor_add_encrypted": {"enc_key": b"0123456789ABCDEF", "enc_mode": "AES-GCM"}}
+"""Models that are exported encrypted; they are otherwise what stands in MODELS under the name without the ending."""
+
+
 def main(folder: str, *names: str) -> None:
     """Writes the models named (all without a name) into `folder`."""
     ms.set_context(mode=ms.GRAPH_MODE)
     ms.set_device("CPU")
-    for name in names or MODELS:
-        build, inputs = MODELS[name]
-        ms.export(build(), *inputs(), file_name=str(Path(folder) / name), file_format="MINDIR")
+    for name in names or [*MODELS, *ENCRYPTED]:
+        build, inputs = MODELS[name.removesuffix("_encrypted")]
+        file = str(Path(folder) / name)
+        ms.export(build(), *inputs(), file_name=file, file_format="MINDIR", **ENCRYPTED.get(name, {}))
 
 
 if __name__ == "__main__":

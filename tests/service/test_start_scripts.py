@@ -11,6 +11,7 @@ import numpy as np
 from tests.harness.callers import GrpcCaller, RestCaller
 from tests.harness.gates import gate_request, wait_entered
 from tests.harness.grpc_client import GrpcClient
+from tests.harness.http_client import HttpClient
 from tests.harness.server_process import ServerProcess, start_script
 
 Serve = Callable[..., ServerProcess]
@@ -129,3 +130,22 @@ def test_relative_servable_directory_is_the_scripts(servables: Path, tmp_path: P
         assert server.wait_exit() == 0
     finally:
         server.kill()
+
+
+def test_status_200_for_old_clients(servables: Path, tmp_path: Path) -> None:
+    with ServerProcess(start_script([_basic(servables)], rest="always_200=True"), tmp_path / "server") as server:
+        server.wait_ready()
+        with HttpClient(server.rest_address) as client:
+            for path in ("/model/nobody:echo", "/model/basic:no_such", "/nothing"):
+                reply = client.request(path, {"instances": {"x": 1}})
+                assert reply.status == 200
+                assert reply.error
+
+
+def test_the_logs_can_go_elsewhere(servables: Path, tmp_path: Path) -> None:
+    env = {"SERVING_LOG_DIR": str(tmp_path / "logs")}
+    with ServerProcess(start_script([_basic(servables, device_ids=0)]), tmp_path / "server", env) as server:
+        server.wait_ready()
+        _answers(server)
+        assert [path.name for path in (tmp_path / "logs").iterdir()] == ["log_basic_device0_version1.log"]
+        assert not server.worker_logs()
