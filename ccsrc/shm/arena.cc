@@ -22,12 +22,13 @@ uint64_t CheckedSegmentBytes(uint64_t segment_bytes) {
 
 }  // namespace
 
-Arena::Arena(uint64_t segment_bytes, GiveBack give_back)
+Arena::Arena(uint64_t segment_bytes, GiveBack give_back, std::atomic<uint32_t> *wants_space)
     : segment_bytes_(CheckedSegmentBytes(segment_bytes)),
       give_back_(std::move(give_back)),
       blocks_(1),
       block_at_(static_cast<uint32_t *>(std::calloc(segment_bytes_ / kAlignBytes, sizeof(uint32_t)))),
-      touched_(segment_bytes_) {
+      touched_(segment_bytes_),
+      wants_space_(wants_space) {
   if (block_at_ == nullptr) {
     throw std::bad_alloc();
   }
@@ -44,7 +45,7 @@ std::optional<uint64_t> Arena::Allocate(size_t size_bytes) {
   std::lock_guard lock(mutex_);
   const uint32_t number = TakeFit(granules);
   if (number == kNone) {
-    refused_ = true;
+    SetRefused(true);
     return std::nullopt;
   }
   Block &block = blocks_[number];
@@ -99,8 +100,16 @@ bool Arena::TakeSpaceFreed() {
   return space_freed_.exchange(false, std::memory_order_acq_rel);
 }
 
+void Arena::SetRefused(bool refused) {
+  refused_ = refused;
+  if (wants_space_ != nullptr) {
+    wants_space_->store(refused, std::memory_order_relaxed);  // callers fence where order matters
+  }
+}
+
 void Arena::NoteSpaceFreed() {
-  if (std::exchange(refused_, false)) {
+  if (refused_) {
+    SetRefused(false);
     space_freed_.store(true, std::memory_order_release);
   }
 }

@@ -32,8 +32,9 @@ class Arena {
   using GiveBack = std::function<bool(uint64_t offset, uint64_t size_bytes)>;
   enum class Drop { kNoSuchBlock, kDropped, kSpaceFreed };
 
-  /// Throws std::invalid_argument for segments that are empty or larger than 256 GiB.
-  Arena(uint64_t segment_bytes, GiveBack give_back);
+  /// `wants_space`, if given, is kept at 1 from a refused Allocate to the next block freed, for others to see; it is
+  /// never read. Throws std::invalid_argument for segments that are empty or larger than 256 GiB.
+  Arena(uint64_t segment_bytes, GiveBack give_back, std::atomic<uint32_t> *wants_space = nullptr);
 
   /// A block with one reference, or nothing when there is no room now.
   std::optional<uint64_t> Allocate(size_t size_bytes);
@@ -74,6 +75,7 @@ class Arena {
   void Unlist(uint32_t block);
   uint32_t NewBlock();
   uint32_t UsedBlockAt(uint64_t offset) const;
+  void SetRefused(bool refused);
   void NoteSpaceFreed();
   uint64_t IdleBytes() const;
   std::vector<uint32_t> TakeIdle(uint64_t limit_bytes, std::vector<TouchedChunks::Range> *holes);
@@ -90,7 +92,8 @@ class Arena {
   TouchedChunks touched_;
   uint64_t used_bytes_ = 0;
   bool refused_ = false;
-  std::atomic<bool> space_freed_{false};  // written under the mutex
+  std::atomic<uint32_t> *const wants_space_;  // the same where the other end sees it; written under the mutex
+  std::atomic<bool> space_freed_{false};      // written under the mutex
   Clock::time_point window_start_{};
   uint64_t peak_used_bytes_ = 0;   // since window_start_
   uint64_t stuck_idle_bytes_ = 0;  // idle memory of which no whole chunk was free when last tried

@@ -58,6 +58,7 @@ class Channel::Impl {
   RingProducer producer_;
   std::deque<RingEntry> deferred_;  // releases that found the ring full
   bool send_refused_ = false;
+  std::atomic<bool> room_freed_{false};       // since a Send was refused
   std::atomic<bool> send_unfinished_{false};  // some are deferred or a Send was refused; written under the mutex
 
   RingConsumer consumer_;  // of the one caller of Receive
@@ -92,7 +93,8 @@ Channel::Impl::Impl(End own, ChannelParts parts)
         MakeLanes<PeerLane>(std::move(own == End::kMaster ? parts.worker_bells : parts.master_bells), &peer_flags_)),
       arena_(
         segment(own_segment()).size_bytes(),
-        [this](uint64_t offset, uint64_t size_bytes) { return segment(own_segment()).PunchHole(offset, size_bytes); }),
+        [this](uint64_t offset, uint64_t size_bytes) { return segment(own_segment()).PunchHole(offset, size_bytes); },
+        &own_flags_.wants_space),
       producer_(&ControlOf(control_).rings[static_cast<size_t>(own)],
                 ControlOf(control_).Entries(own, parts.ring_entries), parts.ring_entries),
       consumer_(&ControlOf(control_).rings[static_cast<size_t>(Other(own))],
@@ -127,7 +129,6 @@ bool Channel::Impl::SendDeferredLocked() {
   while (!deferred_.empty() && PushLocked(deferred_.front())) {
     deferred_.pop_front();
   }
-  send_unfinished_.store(send_refused_ || !deferred_.empty(), std::memory_order_relaxed);
   return deferred_.empty();
 }
 
@@ -136,11 +137,20 @@ void Channel::Impl::SendDeferred() {
   if (!send_unfinished_.load(std::memory_order_relaxed) || closed()) {
     return;
   }
+  bool room_freed = false;
   {
     std::lock_guard lock(send_mutex_);
-    SendDeferredLocked();
+    if (SendDeferredLocked() && (!send_refused_ || producer_.CheckRoom() == RingStatus::kOk)) {
+      room_freed = std::exchange(send_refused_, false);
+      producer_.StopWaiting();
+      send_unfinished_.store(false, std::memory_order_relaxed);
+    }
   }
   TellSpaceFreed();
+  if (room_freed) {
+    room_freed_.store(true, std::memory_order_release);
+    own_lane(0).Wake();
+  }
 }
 
 bool Channel::Impl::Send(const RingEntry &entry, int lane) {
@@ -179,19 +189,18 @@ void Channel::Impl::Release(uint64_t offset) {
     std::lock_guard lock(send_mutex_);
     if (!deferred_.empty() || !PushLocked(entry)) {
       deferred_.push_back(entry);
-      SendDeferredLocked();
+      send_unfinished_.store(true, std::memory_order_relaxed);
     }
   }
   TellSpaceFreed();
 }
 
 // After a release became visible. Either this sees that the other end waits for space, or that end sees the release
-// (see Allocate).
+// (see Allocate). The flag is that end's alone: were it taken here, one taken late could be that of its next refusal.
 void Channel::Impl::TellSpaceFreed() {
   StoreLoadFence();
   // Relaxed: the flag carries nothing, the ring does.
-  if (peer_flags_.wants_space.load(std::memory_order_relaxed) != 0 &&
-      peer_flags_.wants_space.exchange(0, std::memory_order_relaxed) != 0) {
+  if (peer_flags_.wants_space.load(std::memory_order_relaxed) != 0) {
     peer_lane(0).RingIfAsleep();
   }
 }
@@ -199,9 +208,8 @@ void Channel::Impl::TellSpaceFreed() {
 std::optional<uint64_t> Channel::Impl::Allocate(size_t size_bytes) {
   const auto offset = arena_.Allocate(size_bytes);
   if (!offset.has_value() && size_bytes <= arena_.max_block_bytes()) {
-    // Releases that the other end wrote before it could see the flag rang no bell; they are for the thread of lane 0 to
-    // find, and if it is awake, it will look again after its own fence before it sleeps.
-    own_flags_.wants_space.store(1, std::memory_order_relaxed);
+    // Releases that the other end wrote before it could see the arena's flag rang no bell; they are for the thread of
+    // lane 0 to find, and if it is awake, it will look again after its own fence before it sleeps.
     own_lane(0).Wake();  // begins with the fence
   }
   return offset;
@@ -216,23 +224,16 @@ bool Channel::Impl::DropReference(uint64_t offset) {
 }
 
 bool Channel::Impl::TakeSpaceFreed() {
-  bool freed = arena_.TakeSpaceFreed();
   SendDeferred();
-  if (send_unfinished_.load(std::memory_order_relaxed)) {
-    std::lock_guard lock(send_mutex_);
-    if (send_refused_ && deferred_.empty() && producer_.CheckRoom() == RingStatus::kOk) {
-      send_refused_ = false;
-      send_unfinished_.store(false, std::memory_order_relaxed);
-      freed = true;
-    }
-  }
-  return freed;
+  const bool room_freed =
+    room_freed_.load(std::memory_order_relaxed) && room_freed_.exchange(false, std::memory_order_acq_rel);
+  return arena_.TakeSpaceFreed() || room_freed;
 }
 
 std::optional<RingEntry> Channel::Impl::Receive() {
   SendDeferred();
   auto entry = Take();
-  if (!entry.has_value() && consumer_.TakeWantsRoom()) {
+  if (!entry.has_value() && consumer_.ProducerWaits()) {
     peer_lane(0).RingIfAsleep();
   }
   return entry;

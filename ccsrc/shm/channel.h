@@ -40,7 +40,8 @@ class Channel {
   /// The master's end. Throws std::system_error.
   static std::unique_ptr<Channel> Create(const ChannelOptions &options);
   /// The worker's end, over the inherited descriptors (which it then owns), in the order of peer_fds(). Sizes are read
-  /// from the descriptors and the seals are checked. Throws std::runtime_error or std::system_error.
+  /// from the descriptors and the seals are checked. A channel takes one worker in its life. Throws std::runtime_error
+  /// or std::system_error.
   static std::unique_ptr<Channel> Attach(std::span<const int> fds);
   ~Channel();
 

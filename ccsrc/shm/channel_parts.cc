@@ -87,6 +87,11 @@ ChannelParts AttachChannelParts(std::span<const int> inherited) {
     throw std::runtime_error("a control segment that is too small for its rings of " +
                              std::to_string(parts.ring_entries));
   }
+  // The counts of this end start at zero in private memory, so a channel takes one worker in its life.
+  if (control->rings[static_cast<size_t>(End::kMaster)].head.load(std::memory_order_relaxed) != 0 ||
+      control->rings[static_cast<size_t>(End::kWorker)].tail.load(std::memory_order_relaxed) != 0) {
+    throw std::runtime_error("another worker has used this channel already");
+  }
   return parts;
 }
 

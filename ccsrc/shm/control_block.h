@@ -18,7 +18,7 @@ struct EndFlags {
   };
   Lane lanes[kMaxLanes];
   alignas(
-    kCacheLineBytes) std::atomic<uint32_t> wants_space;  ///< 1: an Allocate was refused; ring lane 0 after a release
+    kCacheLineBytes) std::atomic<uint32_t> wants_space;  ///< 1: an Allocate waits for space, ring lane 0 after releases
 };
 
 /// The start of the control segment, indexed by End. Behind it the entries: master to worker, then worker to master.

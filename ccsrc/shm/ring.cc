@@ -57,12 +57,11 @@ RingEntry RingConsumer::Pop() {
   return entry;
 }
 
-bool RingConsumer::TakeWantsRoom() {
+bool RingConsumer::ProducerWaits() const {
   StoreLoadFence();  // the counterpart of the one in CheckRoom
-  // Relaxed: it only makes us ring a bell. The load first, since an exchange would take the line away from the producer
-  // each time.
-  return shared_->wants_room.load(std::memory_order_relaxed) != 0 &&
-         shared_->wants_room.exchange(0, std::memory_order_relaxed) != 0;
+  // Relaxed: it only makes us ring a bell. The producer alone takes the flag back: were it taken here, we could take
+  // the one of a second wait for that of a first, for which nobody had to be woken, and the second would be forgotten.
+  return shared_->wants_room.load(std::memory_order_relaxed) != 0;
 }
 
 }  // namespace mindspore::serving

@@ -14,7 +14,7 @@ inline constexpr size_t kCacheLineBytes = 64;
 /// own. The counts run on for ever; an entry's place is its count modulo the (power of two) number of entries.
 struct RingIndices {
   alignas(kCacheLineBytes) std::atomic<uint64_t> tail;  ///< entries ever written; the producer's
-  std::atomic<uint32_t> wants_room;  ///< 1: the producer met a full ring and wants its bell rung when there is room
+  std::atomic<uint32_t> wants_room;  ///< 1: the producer waits for room and wants its bell rung; the producer's
   alignas(kCacheLineBytes) std::atomic<uint64_t> head;  ///< entries ever read; the consumer's
 };
 static_assert(std::atomic<uint64_t>::is_always_lock_free && std::atomic<uint32_t>::is_always_lock_free);
@@ -29,11 +29,13 @@ class RingProducer {
   RingProducer(RingIndices *shared, RingEntry *entries, uint32_t capacity)
       : shared_(shared), entries_(entries), capacity_(capacity) {}
 
-  /// kBlocked: the ring is full, nothing was written, and the consumer is asked to tell (see
-  /// RingConsumer::TakeWantsRoom).
+  /// kBlocked: the ring is full, nothing was written, and the consumer tells of room (see
+  /// RingConsumer::ProducerWaits).
   RingStatus Push(const RingEntry &entry);
   /// kOk: the next Push will succeed. kBlocked: as for Push.
   RingStatus CheckRoom();
+  /// Nobody waits for room any more.
+  void StopWaiting() { shared_->wants_room.store(0, std::memory_order_relaxed); }
 
  private:
   bool Full() const { return tail_ - head_seen_ >= capacity_; }
@@ -58,8 +60,8 @@ class RingConsumer {
   bool HasEntry() const { return head_ != tail_seen_; }
   /// A private copy of the next entry. REQUIRES: HasEntry().
   RingEntry Pop();
-  /// True once after the producer found the ring full. To be asked when all entries were taken.
-  bool TakeWantsRoom();
+  /// True while the producer waits for room. To be asked when all entries were taken.
+  bool ProducerWaits() const;
 
  private:
   RingIndices *shared_;

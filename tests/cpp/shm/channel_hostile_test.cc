@@ -72,6 +72,14 @@ TEST(ChannelAttachTest, OptionsAreChecked) {
   EXPECT_THROW(Channel::Create({.request_bytes = 0}), std::invalid_argument);
 }
 
+TEST(ChannelAttachTest, AChannelTakesOneWorker) {
+  const auto master = Channel::Create(SmallChannel());
+  ASSERT_TRUE(master->Send(MakeEntry(EntryKind::kInstance, 1), 0)) << "may be sent before the worker is there";
+  const auto worker = AttachHere(*master);
+  ASSERT_TRUE(worker->Receive());
+  EXPECT_THROW(AttachHere(*master), std::runtime_error);
+}
+
 TEST(ChannelAttachTest, DescriptorsAreCheckedAndOwned) {
   const auto master = Channel::Create(SmallChannel());
   auto copies = [&master] {

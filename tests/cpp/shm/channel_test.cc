@@ -136,6 +136,16 @@ TEST_F(ChannelTest, ARefusedAllocateIsToldOfSpace) {
   EXPECT_TRUE(master_->Allocate(1));
 }
 
+TEST_F(ChannelTest, AReleaseSeenWhileAwakeDoesNotUseUpTheWish) {
+  const uint64_t first = master_->Allocate(1 << 19).value();
+  const uint64_t second = master_->Allocate(1 << 19).value();
+  EXPECT_FALSE(master_->Allocate(1));
+  worker_->Release(first);  // while nobody sleeps
+  const Sleeper sleeper(master_.get(), 0);
+  worker_->Release(second);
+  EXPECT_TRUE(sleeper.Ends());
+}
+
 TEST_F(ChannelTest, ARefusalFindsReleasesThatRangNoBell) {
   const uint64_t block = master_->Allocate(1 << 20).value();
   worker_->Release(block);  // nobody waits, nobody is woken

@@ -50,14 +50,15 @@ TEST(RingTest, AFullRingRefusesAndAsksForNotice) {
   for (uint64_t i = 0; i < 4; ++i) {
     ASSERT_EQ(ring.producer.Push(Entry(i)), RingStatus::kOk);
   }
-  EXPECT_FALSE(ring.consumer.TakeWantsRoom());
+  EXPECT_FALSE(ring.consumer.ProducerWaits());
   EXPECT_EQ(ring.producer.Push(Entry(4)), RingStatus::kBlocked);
   EXPECT_EQ(ring.producer.CheckRoom(), RingStatus::kBlocked);
   EXPECT_EQ(ring.consumer.Look(), RingStatus::kOk);
   EXPECT_TRUE(IsEntry(ring.consumer.Pop(), 0));
-  EXPECT_TRUE(ring.consumer.TakeWantsRoom());
-  EXPECT_FALSE(ring.consumer.TakeWantsRoom());
+  EXPECT_TRUE(ring.consumer.ProducerWaits());
   EXPECT_EQ(ring.producer.CheckRoom(), RingStatus::kOk);
+  ring.producer.StopWaiting();
+  EXPECT_FALSE(ring.consumer.ProducerWaits());
   EXPECT_EQ(ring.producer.Push(Entry(4)), RingStatus::kOk);
   for (uint64_t i = 1; i <= 4; ++i) {
     if (!ring.consumer.HasEntry()) {
