@@ -188,7 +188,10 @@ void Executor::File(InstancePtr instance, Bells *bells) {
 }
 
 void Executor::Fail(InstancePtr instance, const Error &error, Bells *bells) {
-  Finish(std::move(instance), error, bells);
+  // After Stop, it may have failed only because of that, such as in a Model.call that was cut off: another worker's turn.
+  if (!stopped_.load()) {
+    Finish(std::move(instance), error, bells);
+  }
 }
 
 void Executor::Finish(InstancePtr instance, const Error &error, Bells *bells) {

@@ -48,7 +48,7 @@ class Executor {
   /// The instance's stage gave `outputs`, which are moved from: it goes on to its next stage, or its reply is written.
   /// REQUIRES: as many outputs as the stage has.
   void Complete(InstancePtr instance, std::span<Value> outputs, Bells *bells);
-  /// The instance ends with an error.
+  /// The instance ends with an error; after Stop without an answer.
   void Fail(InstancePtr instance, const Error &error, Bells *bells);
   /// Rings what was collected.
   void Ring(Bells *bells);

@@ -9,6 +9,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
 
 from mindspore_serving import log
 from mindspore_serving.server._worker.control import ControlSocket
@@ -23,10 +24,14 @@ from mindspore_serving.server.control_messages import (
     WorkerReady,
 )
 
+if TYPE_CHECKING:
+    from mindspore_serving.server._worker.pipeline import Pipeline
+
 _SWITCH_INTERVAL_S = 0.0005
 """How long a pure-Python stage may keep the model thread from the interpreter; Python's default is 5 ms."""
 _END_TIMEOUT_S = 0.5
 """How long an orderly end may take: a stage that runs longer is cut off, the master gives its instances to others."""
+_EXIT_CRASHED = 1
 
 
 class Worker:
@@ -76,7 +81,7 @@ class Worker:
         stop_executor()
 
 
-def leave(code: int) -> None:
+def leave(code: int) -> NoReturn:
     """Ends the process at once, from any thread."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -84,14 +89,23 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
-def serve(start: StartWorker, worker: Worker, control: ControlSocket, signals: SignalThread) -> None:
-    """Loads the servable and runs it until it is asked to stop. Raises what keeps it from starting."""
-    from mindspore_serving.server._worker.pipeline import Pipeline
+def load(start: StartWorker, control: ControlSocket) -> Pipeline:
+    """Loads the servable; where that fails, tells the master and ends the process."""
+    try:
+        log.get_level()  # sets the log up: a wrong setting is an error of the start, too
+        from mindspore_serving.server._worker.pipeline import Pipeline
 
-    if start.device_id is not None:
-        os.environ["SERVING_DEVICE_ID"] = str(start.device_id)
-    pipeline = Pipeline(start)
-    signals.install()
+        if start.device_id is not None:
+            os.environ["SERVING_DEVICE_ID"] = str(start.device_id)
+        return Pipeline(start)
+    except Exception as error:
+        traceback.print_exc()
+        control.send(WorkerFailed(str(error)))
+        leave(EXIT_START_FAILED)
+
+
+def serve(start: StartWorker, pipeline: Pipeline, worker: Worker, control: ControlSocket) -> None:
+    """Runs the servable until it is asked to stop."""
     print(
         f"Serving: Start servable success, servable directory: '{start.servable_directory}', servable name: "
         f"'{start.servable_name}', version number: {pipeline.version_number}",
@@ -118,12 +132,13 @@ def main() -> None:
         leave(EXIT_STOPPED)
     threading.Thread(target=worker.watch_master, name="control", daemon=True).start()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    pipeline = load(start, control)
+    signals.install()
     try:
-        serve(start, worker, control, signals)
-    except Exception as error:
+        serve(start, pipeline, worker, control)
+    except BaseException:
         traceback.print_exc()
-        control.send(WorkerFailed(str(error)))
-        leave(EXIT_START_FAILED)
+        leave(_EXIT_CRASHED)
     leave(EXIT_STOPPED)
 
 

@@ -75,10 +75,9 @@ def _is_taken(name: str, directory: str) -> bool:
     # Names with dots or odd characters are nobody's; asking for them may raise.
     with contextlib.suppress(ImportError, ValueError, AttributeError):
         spec = importlib.util.find_spec(name)
-    if spec is None:
-        return False
-    places = [*(spec.submodule_search_locations or ()), os.path.dirname(spec.origin or "")]
-    return not any(place and os.path.realpath(place) == os.path.realpath(directory) for place in places)
+    if spec is None or spec.origin is None:
+        return False  # nothing, or just a directory of that name
+    return os.path.realpath(os.path.dirname(spec.origin)) != os.path.realpath(directory)
 
 
 def choose_version(servable_directory: str, servable_name: str, requested: int, has_models: bool) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from mindspore_serving import log
 from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.base import Backend, LoadedModel
+from mindspore_serving.server._worker.backends.mindspore import MindSporeBackend, prepare_environment
 from mindspore_serving.server._worker.batching import ModelBatching, batching_of
 from mindspore_serving.server._worker.loader import choose_version, load_config
 from mindspore_serving.server._worker.model_thread import ModelThread
@@ -27,6 +28,8 @@ class Pipeline:
 
     def __init__(self, start: StartWorker) -> None:
         """Loads everything. Raises `RuntimeError` with the user's error message."""
+        if start.own_device:
+            prepare_environment(start.device_type)
         declaration, servable = load_config(start.servable_directory, start.servable_name)
         self.version_number = choose_version(
             start.servable_directory, start.servable_name, start.version_number, bool(servable.models)
@@ -97,8 +100,6 @@ def _load_models(start: StartWorker, servable: ServableSignature, version_number
 
 
 def _make_backend(start: StartWorker) -> Backend:
-    from mindspore_serving.server._worker.backends.mindspore import MindSporeBackend
-
     if start.enable_lite:
         raise RuntimeError("MindSpore Lite is not available as an engine, start without enable_lite")
     return MindSporeBackend(start.device_type, start.device_id, start.worker_count, start.dec_key, start.dec_mode)

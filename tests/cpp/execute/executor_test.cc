@@ -280,6 +280,24 @@ TEST(ExecutorTest, StopEndsEveryWait) {
   EXPECT_FALSE(executor.TryNext(0, &batch));
 }
 
+TEST(ExecutorTest, WhatFailsAfterStopIsLeftToOtherWorkers) {
+  FakeMaster master;
+  Executor executor(master.worker(), EchoPlan(2, false));
+  master.SendInstance(0, 1, {Scalar(0)});
+  master.SendInstance(0, 2, {Scalar(0)});
+  Batch batch;
+  ASSERT_TRUE(executor.TryNext(0, &batch));
+  executor.Stop();
+  Bells bells;
+  executor.Fail(std::move(batch.instances[0]), MakeError(ErrorKind::kStageFailed, "cut off"), &bells);
+  std::vector<Value> outputs{batch.instances[1]->input(0)};
+  executor.Complete(std::move(batch.instances[1]), outputs, &bells);
+  const auto result = master.Take();
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->token, 2U);
+  EXPECT_FALSE(master.Take());
+}
+
 TEST(ExecutorTest, AClosedChannelEndsEveryWait) {
   FakeMaster master;
   Executor executor(master.worker(), EchoPlan());

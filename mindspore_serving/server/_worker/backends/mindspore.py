@@ -37,7 +37,7 @@ class MindSporeBackend:
         self._target = _DEVICE_TARGETS[device_type]
         self._dec_key = dec_key
         self._dec_mode = dec_mode
-        self._mindspore = _import_mindspore(self._target)
+        self._mindspore = _import_mindspore()
         ms = self._mindspore
         ms.set_context(mode=ms.GRAPH_MODE)
         if self._target != "CPU" and device_id is not None:
@@ -153,14 +153,18 @@ def _placeholder(ms: ModuleType, tensor: TensorInfo) -> Any:
     return ms.Tensor(shape=[None if dim == ANY else dim for dim in tensor.shape], dtype=dtype)
 
 
-def _import_mindspore(target: str) -> ModuleType:
-    if target == "CPU" and _ONEDNN_ISA not in os.environ:
+def prepare_environment(device_type: str) -> None:
+    """Sets what MindSpore reads when it is loaded; to be called before the user's code may import it."""
+    if _DEVICE_TARGETS[device_type] == "CPU" and _ONEDNN_ISA not in os.environ:
         # With AVX-512, the oneDNN inside MindSpore falls back to its reference convolutions, up to 100 times slower.
         os.environ[_ONEDNN_ISA] = "AVX2"
         log.info(
             f"{_ONEDNN_ISA} is set to AVX2, since MindSpore's oneDNN has only slow reference convolutions for AVX-512; "
             f"set the variable yourself to choose otherwise"
         )
+
+
+def _import_mindspore() -> ModuleType:
     try:
         import mindspore
     except ImportError as error:
