@@ -7,9 +7,6 @@
 namespace mindspore::serving {
 namespace {
 
-// The channel rings this lane when memory or a place in the ring came free after a refusal.
-constexpr int kFlushLane = 0;
-
 TensorPlan PlanOutput(const Instance &instance, const Value &value) {
   TensorPlan plan{value.dtype, &value.shape, value.size_bytes};
   if (instance.lease && instance.lease->Holds(value)) {
@@ -23,25 +20,28 @@ TensorPlan PlanOutput(const Instance &instance, const Value &value) {
 }  // namespace
 
 void ResultWriter::Write(InstancePtr instance, const Error &error) {
-  if (!has_pending() && TryWrite(*instance, error)) {
-    return;
-  }
   {
+    // One lock over the refusal and the list: room that comes after the refusal is seen by a Flush that finds the
+    // instance there.
     std::lock_guard lock(mutex_);
-    pending_.push_back(Pending{std::move(instance), error});
-    pending_count_.store(pending_.size());
+    if (!pending_.empty() || !TryWrite(*instance, error)) {
+      pending_.push_back(Pending{std::move(instance), error});
+      pending_count_.store(pending_.size());
+      return;
+    }
   }
-  // Room may have come before the instance was in the list; then nobody else would look again.
-  channel_->Wake(kFlushLane);
+  // The instance ends without the lock: its memory may belong to Python, which has a lock of its own.
 }
 
 bool ResultWriter::Flush() {
-  if (!has_pending() || !channel_->TakeSpaceFreed()) {
+  if (!has_pending()) {
     return false;
   }
-  // Instances end after the lock is given up: their memory may belong to Python, which has a lock of its own.
-  std::vector<Pending> sent;
+  std::vector<Pending> sent;  // ends without the lock, as in Write
   std::unique_lock lock(mutex_);
+  if (!channel_->TakeSpaceFreed()) {
+    return false;
+  }
   while (!pending_.empty() && TryWrite(*pending_.front().instance, pending_.front().error)) {
     sent.push_back(std::move(pending_.front()));
     pending_.pop_front();
