@@ -16,7 +16,7 @@ cpp_tests() {
   cmake --build "$build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
   # Every report of a sanitizer fails the test.
   env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-    "${run[@]}" ctest --test-dir "$build" --output-on-failure --no-tests=error
+    "${run[@]}" ctest --test-dir "$build" --output-on-failure --no-tests=error --timeout 300
 }
 
 ensure_packages
@@ -39,7 +39,7 @@ for suite in unit contract service fault; do
   if [ -n "$(find "tests/$suite" -name 'test_*.py' -print -quit 2>/dev/null)" ]; then
     say "Python tests: tests/$suite"
     step "pytest-$suite" "run it alone: $bin/python -m pytest tests/$suite" \
-      "$bin/python" -m pytest "tests/$suite" --color=no -q "$@"
+      timeout --signal=INT --kill-after=60 900 "$bin/python" -m pytest "tests/$suite" --color=no -q "$@"
     tail -n 1 "$log_dir/pytest-$suite.log" | sed 's/^/    /'
   fi
 done
