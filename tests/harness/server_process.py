@@ -69,6 +69,7 @@ class ServerProcess:
         self.expected_exit_code = 0
         self._mark = uuid.uuid4().hex
         directory.mkdir(parents=True, exist_ok=True)
+        self._files_before = {path.name for path in directory.iterdir()}
         (directory / _SCRIPT).write_text(script)
         self._shared_memory = _shared_memory_names()
         self._lines: list[str] = []
@@ -223,7 +224,7 @@ class ServerProcess:
             lambda: not self.processes_left(), f"the end of all processes of the server\n{self.report()}", timeout_s
         )
         assert _shared_memory_names() <= self._shared_memory
-        left = {path.name for path in self.directory.iterdir()} - _MAY_STAY
+        left = {path.name for path in self.directory.iterdir()} - self._files_before - _MAY_STAY
         assert not left, f"left in the working directory: {left}"
 
 

@@ -1,0 +1,124 @@
+"""The examples, with the very commands of their READMEs, in a copy that holds nothing generated."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.server_process import ServerProcess
+
+_EXAMPLES = Path(__file__).resolve().parents[2] / "example"
+_GENERATED = ("[1-9]", "__pycache__", "serving_logs", "sample.*", "class_names.txt", "vocabulary.txt")
+_ENVIRONMENT = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "no_proxy": "127.0.0.1",
+}
+
+
+class Example:
+    """A copy of one example, and the commands of its README."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.directory = folder / name
+        shutil.copytree(_EXAMPLES / name, self.directory, ignore=shutil.ignore_patterns(*_GENERATED))
+        text = (self.directory / "README.md").read_text()
+        blocks = re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        self.commands = [
+            re.sub(r"  +#.*", "", line) for block in blocks for line in block.replace("\\\n", " ").splitlines()
+        ]
+
+    def run(self, words: str, env: dict[str, str] | None = None, rest_address: str = "") -> str:
+        """What the README's one command with these words prints; it must succeed."""
+        (command,) = [command for command in self.commands if words in command]
+        command = command.replace("127.0.0.1:1500", rest_address)
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.directory,
+            env={**os.environ, **_ENVIRONMENT, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+
+def _run(name: str, tmp_path: Path) -> tuple[str, list[dict[str, Any]]]:
+    """Exports, serves and asks; gives what the client printed and the instances that curl got."""
+    example = Example(name, tmp_path)
+    example.run("python export_model/")
+    assert "python serving_server.py" in example.commands
+    script = (example.directory / "serving_server.py").read_text()
+    env = {"SERVING_GRPC_ADDRESS": "127.0.0.1:0", "SERVING_RESTFUL_ADDRESS": "127.0.0.1:0"}
+    with ServerProcess(script, example.directory, {**_ENVIRONMENT, **env}) as server:
+        printed = example.run("python serving_client.py", {"SERVING_GRPC_ADDRESS": server.grpc_address})
+        answer = json.loads(example.run("curl", rest_address=server.rest_address))
+    assert list(answer) == ["instances"], answer
+    return printed, answer["instances"]
+
+
+def _accuracy(printed: str) -> float:
+    found = re.search(r"^accuracy on \d+ .*: (\S+)$", printed, re.MULTILINE)
+    assert found, printed
+    return float(found.group(1))
+
+
+def test_tensor_add(tmp_path: Path) -> None:
+    printed, instances = _run("tensor_add", tmp_path)
+    assert "add_common: " in printed
+    assert "add_cast: " in printed
+    assert instances == [{"y": [[2, 4], [6, 8]]}]
+
+
+def test_add_sub_pipeline(tmp_path: Path) -> None:
+    printed, instances = _run("add_sub_pipeline", tmp_path)
+    assert "add_sub_only_model: " in printed
+    assert "add_sub_cast: " in printed
+    assert instances == [{"y": [[0, 1], [2, 3]]}]
+
+
+def test_matmul_multi_subgraphs(tmp_path: Path) -> None:
+    printed, instances = _run("matmul_multi_subgraphs", tmp_path)
+    assert "predict: " in printed
+    assert "predict_batch: " in printed
+    assert instances == [{"y": [[0, 1, 2, 3], [4, 5, 6, 7]], "z": [[29, 35], [77, 99]]}]
+
+
+@pytest.mark.slow
+def test_lenet(tmp_path: Path) -> None:
+    printed, instances = _run("lenet", tmp_path)
+    assert _accuracy(printed) > 0.95
+    assert "a 5 was taken for a 5" in printed
+    assert instances == [{"label": 5}]
+
+
+@pytest.mark.slow
+def test_resnet(tmp_path: Path) -> None:
+    printed, instances = _run("resnet", tmp_path)
+    assert _accuracy(printed) > 0.7
+    (best,) = instances
+    assert best["labels"].split(";")[0] == "blue dots"
+    assert best["probabilities"] == sorted(best["probabilities"], reverse=True)
+    assert len(best["probabilities"]) == len(set(best["labels"].split(";"))) == 5
+
+
+@pytest.mark.slow
+def test_text_generation(tmp_path: Path) -> None:
+    printed, instances = _run("text_generation", tmp_path)
+    assert "the river ... -> the river wakes before the town and carries off the night\n" in printed
+    assert instances == [{"output_sentence": "the moon leans down on every door and greets it like a friend"}]
+
+
+def test_every_example_is_tested() -> None:
+    examples = {path.parent.name for path in _EXAMPLES.glob("*/README.md")}
+    assert examples == {name.removeprefix("test_") for name in globals() if name.startswith("test_")} & examples
