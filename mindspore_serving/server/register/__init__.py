@@ -4,6 +4,14 @@ from mindspore_serving.server.register.context import AscendDeviceInfo, Context,
 from mindspore_serving.server.register.deprecated import AclOptions, GpuOptions
 from mindspore_serving.server.register.method import add_stage, register_method
 from mindspore_serving.server.register.model import Model, declare_model
+from mindspore_serving.server.register.single_model import (
+    call_postprocess,
+    call_postprocess_pipeline,
+    call_preprocess,
+    call_preprocess_pipeline,
+    call_servable,
+    declare_servable,
+)
 
 __all__ = [
     "AscendDeviceInfo",
@@ -16,4 +24,13 @@ __all__ = [
     "register_method",
 ]
 # Importable under their old names, but not part of the documented interface.
-_DEPRECATED = (AclOptions, GpuOptions)
+_DEPRECATED = (
+    AclOptions,
+    GpuOptions,
+    call_postprocess,
+    call_postprocess_pipeline,
+    call_preprocess,
+    call_preprocess_pipeline,
+    call_servable,
+    declare_servable,
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -42,6 +43,20 @@ class Declaration:
         self._methods: dict[str, MethodSignature] = {}
         self._functions: list[FunctionStage] = []
         self._model_counts: dict[str, tuple[int, int]] = {}
+        self._failure: tuple[Exception, str] | None = None
+
+    @property
+    def model_keys(self) -> tuple[str, ...]:
+        """The keys of the models declared so far."""
+        return tuple(self._models)
+
+    def note_failure(self, error: Exception, where: str) -> None:
+        """Keeps which method and stage `error` belongs to."""
+        self._failure = (error, where)
+
+    def failure_place(self, error: BaseException) -> str:
+        """What was noted for `error`; empty when it came from somewhere else."""
+        return self._failure[1] if self._failure is not None and self._failure[0] is error else ""
 
     def add_model(self, model: ModelDeclaration) -> None:
         """Raises `RuntimeError` when one of its files belongs to another model already."""
@@ -75,9 +90,14 @@ class Declaration:
         return next((use.function for use in reversed(self._functions) if use.name == name), None)
 
     def signature(self) -> ServableSignature:
-        """All that was declared so far. Raises `RuntimeError` when there is no method."""
+        """All that was declared so far. Raises `RuntimeError` when there is no method or a stage cannot work."""
         if not self._methods:
-            raise RuntimeError(f"There is no method registered for servable {self.servable_name}")
+            raise RuntimeError(
+                f"There is no method registered for servable {self.servable_name}: decorate at least one function with "
+                f"'register_method' in {os.path.join(self.directory, 'servable_config.py')}"
+            )
+        for method in self._methods.values():
+            _check_calls(method)
         return ServableSignature(self.servable_name, tuple(self._models.values()), tuple(self._methods.values()))
 
     def _add_function(self, stage: FunctionStage) -> None:
@@ -111,6 +131,22 @@ def _check_same_counts(stage: FunctionStage | BuiltinStage, earlier: FunctionSta
             raise RuntimeError(
                 f"Function '{stage.name}' {what} count {count} not match last registered count {old_count}"
             )
+
+
+def _check_calls(method: MethodSignature) -> None:
+    # Not when the stage is added: that uses of a function contradict each other is to be said first.
+    for number, stage in enumerate(method.stages, start=1):
+        if not isinstance(stage, FunctionStage):
+            continue
+        count = len(stage.inputs) if stage.batch_size is None else 1
+        try:
+            inspect.signature(stage.function).bind(*[None] * count)
+        except TypeError as error:
+            what = "one argument, the tuple of instances" if stage.batch_size is not None else f"{count} arguments"
+            raise RuntimeError(
+                f"function '{stage.name}' cannot be called with {what}: {error}; method: '{method.name}', stage "
+                f"index(begin with 1): {number}"
+            ) from error
 
 
 _declaring: contextvars.ContextVar[Declaration] = contextvars.ContextVar("declaring")

@@ -1,7 +1,8 @@
-"""Options under their old names; each use warns once and names the replacement."""
+"""Options under their old names; each name warns once and names the replacement."""
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -9,9 +10,11 @@ from mindspore_serving import log
 from mindspore_serving.server.register.context import AscendDeviceInfo, Context, GPUDeviceInfo
 
 
-def _warn(old: str, new: str) -> None:
+@functools.cache
+def warn_once(old: str, new: str, stacklevel: int = 3) -> None:
+    """Says once in a process that `old` is deprecated, as a DeprecationWarning and in the log."""
     text = f"'{old}' is deprecated, use '{new}'"
-    warnings.warn(text, DeprecationWarning, stacklevel=3)
+    warnings.warn(text, DeprecationWarning, stacklevel=stacklevel)
     log.warning(text)
 
 
@@ -23,7 +26,7 @@ class AclOptions:
     """
 
     def __init__(self, **options: Any) -> None:
-        _warn("AclOptions", "Context and AscendDeviceInfo")
+        warn_once("AclOptions", "Context and AscendDeviceInfo")
         self.context = Context()
         self.context.append_device_info(AscendDeviceInfo(**options))
 
@@ -36,7 +39,7 @@ class GpuOptions:
     """
 
     def __init__(self, **options: Any) -> None:
-        _warn("GpuOptions", "Context and GPUDeviceInfo")
+        warn_once("GpuOptions", "Context and GPUDeviceInfo")
         self.context = Context()
         self.context.append_device_info(GPUDeviceInfo(**options))
 
@@ -49,5 +52,5 @@ def options_context(options: AclOptions | GpuOptions | None, context: Context | 
         raise RuntimeError(
             f"Parameter 'options' should be None, GpuOptions or AclOptions, but actually {type(options)}"
         )
-    _warn("options", "context")
+    warn_once("options", "context", stacklevel=4)
     return options.context if context is None else context

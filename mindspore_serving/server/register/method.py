@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from mindspore_serving.server.checks import check_int, check_str, check_strs
@@ -31,18 +32,39 @@ class _TensorDef:
 
     __slots__ = ("source", "trace")
 
-    def __init__(self, trace: _Trace, source: Source) -> None:
+    def __init__(self, trace: MethodTrace, source: Source) -> None:
         self.trace = trace
         self.source = source
 
 
-class _Trace:
+class MethodTrace:
     """The method that is being registered and its stages so far."""
 
-    def __init__(self, method_name: str, declaration: Declaration) -> None:
-        self.method_name = method_name
+    def __init__(self, function: Callable[..., Any], declaration: Declaration) -> None:
+        self.function = function
+        self.method_name = function.__name__
         self.declaration = declaration
         self.stages: list[Stage] = []
+        self.place = ""
+        """Which stage is being added, for messages; empty between stages."""
+        self.end_check: Callable[[], None] | None = None
+        """Called when the function has returned; may raise."""
+
+    def add(self, stage: Stage) -> tuple[_TensorDef, ...]:
+        self.declaration.add_stage(stage)
+        self.stages.append(stage)
+        return self.placeholders(len(self.stages), stage.outputs_count)
+
+    @contextlib.contextmanager
+    def adding(self, stage: Any) -> Iterator[None]:
+        """Inside the block errors belong to the next stage."""
+        self.place = f"stage index(begin with 1): {len(self.stages) + 1}, stage: {_stage_name(stage)}"
+        yield
+        self.place = ""
+
+    def where(self) -> str:
+        """The method, and the stage whose adding failed."""
+        return f"method: '{self.method_name}'" + (f", {self.place}" if self.place else "")
 
     def placeholders(self, stage: int, count: int) -> tuple[_TensorDef, ...]:
         return tuple(_TensorDef(self, Source(stage, index)) for index in range(count))
@@ -57,7 +79,22 @@ class _Trace:
         return tuple(value.source for value in values)
 
 
-_tracing: contextvars.ContextVar[_Trace] = contextvars.ContextVar("tracing")
+def _stage_name(stage: Any) -> str:
+    if isinstance(stage, Model):
+        return f"model '{stage.model_key}'"
+    return f"function '{stage if isinstance(stage, str) else getattr(stage, '__qualname__', type(stage).__name__)}'"
+
+
+_tracing: contextvars.ContextVar[MethodTrace] = contextvars.ContextVar("tracing")
+
+
+def current_trace(caller: str) -> MethodTrace:
+    """The method that is being registered. Raises `RuntimeError` that names `caller` outside of one."""
+    current_declaration()
+    trace = _tracing.get(None)
+    if trace is None:
+        raise RuntimeError(f"'{caller}' can only be called inside a function decorated with 'register_method'")
+    return trace
 
 
 def register_method(output_names: str | Sequence[str]) -> Callable[[MethodFunction], MethodFunction]:
@@ -85,24 +122,44 @@ def register_method(output_names: str | Sequence[str]) -> Callable[[MethodFuncti
     outputs = check_strs("output_names", output_names)
 
     def decorate(function: MethodFunction) -> MethodFunction:
-        name = function.__name__
-        declaration = current_declaration()
-        inputs = _input_names(name, function)
-        declaration.check_method_name(name)
-        trace = _Trace(name, declaration)
-        token = _tracing.set(trace)
+        trace = MethodTrace(function, current_declaration())
         try:
-            result = function(*trace.placeholders(METHOD_INPUT, len(inputs)))
-        finally:
-            _tracing.reset(token)
-        values = (result,) if isinstance(result, _TensorDef) else tuple(result)
-        returns = trace.sources(values, "Each value returned")
-        if len(returns) != len(outputs):
-            raise RuntimeError(f"Method return output size {len(returns)} not match registered {len(outputs)}")
-        declaration.add_method(MethodSignature(name, inputs, outputs, tuple(trace.stages), returns))
+            trace.declaration.add_method(_traced(trace, outputs))
+        except Exception as error:
+            trace.declaration.note_failure(error, trace.where())
+            raise
         return function
 
     return decorate
+
+
+def _traced(trace: MethodTrace, outputs: tuple[str, ...]) -> MethodSignature:
+    name = trace.method_name
+    inputs = _input_names(name, trace.function)
+    trace.declaration.check_method_name(name)
+    token = _tracing.set(trace)
+    try:
+        result = trace.function(*trace.placeholders(METHOD_INPUT, len(inputs)))
+        if trace.end_check is not None:
+            trace.end_check()
+    finally:
+        _tracing.reset(token)
+    returns = trace.sources(_returned_values(result), "Each value returned")
+    if len(returns) != len(outputs):
+        raise RuntimeError(
+            f"Method return output size {len(returns)} not match registered {len(outputs)}, output names: "
+            f"{', '.join(outputs)}"
+        )
+    return MethodSignature(name, inputs, outputs, tuple(trace.stages), returns)
+
+
+def _returned_values(result: Any) -> tuple[Any, ...]:
+    if isinstance(result, _TensorDef):
+        return (result,)
+    try:
+        return tuple(result)
+    except TypeError as error:
+        raise RuntimeError(f"A method should return its outputs, a placeholder or a tuple of them: {error}") from error
 
 
 def _input_names(method_name: str, function: Callable[..., Any]) -> tuple[str, ...]:
@@ -143,32 +200,31 @@ def add_stage(
         >>> y = register.add_stage(model, x, outputs_count=1)
         >>> label = register.add_stage(postprocess, y, outputs_count=1, batch_size=16)
     """
-    declaration = current_declaration()
-    trace = _tracing.get(None)
-    if trace is None:
-        raise RuntimeError("'add_stage' can only be called inside a function decorated with 'register_method'")
+    trace = current_trace("add_stage")
+    with trace.adding(stage):
+        outputs = trace.add(_new_stage(trace, stage, args, outputs_count, batch_size, tag))
+    return outputs[0] if outputs_count == 1 else outputs
+
+
+def _new_stage(
+    trace: MethodTrace, stage: Any, args: tuple[Any, ...], outputs_count: int, batch_size: int | None, tag: str | None
+) -> Stage:
     sources = trace.sources(args, "Each value of parameter *args")
     check_int("outputs_count", outputs_count, 1)
     if tag is not None:
         check_str("tag", tag)
     if isinstance(stage, str):
-        stage = _function_or_builtin(declaration, stage)
-    new_stage: Stage
+        stage = _function_or_builtin(trace.declaration, stage)
     if isinstance(stage, str):
-        new_stage = _builtin_stage(stage, sources, outputs_count, tag)
-    elif isinstance(stage, Model) and stage.declaration is declaration:
-        new_stage = ModelStage(stage.model_key, sources, outputs_count, tag or f"Model '{stage.model_key}'")
-    elif inspect.isfunction(stage):
-        new_stage = _function_stage(declaration, stage, sources, outputs_count, batch_size, tag)
-    else:
-        raise RuntimeError(
-            f"Call 'add_stage' failed, the parameter 'stage' of add_stage must be function or Model returned by "
-            f"declare_model, now is {type(stage)}"
-        )
-    declaration.add_stage(new_stage)
-    trace.stages.append(new_stage)
-    outputs = trace.placeholders(len(trace.stages), outputs_count)
-    return outputs[0] if outputs_count == 1 else outputs
+        return _builtin_stage(stage, sources, outputs_count, tag)
+    if isinstance(stage, Model) and stage.declaration is trace.declaration:
+        return ModelStage(stage.model_key, sources, outputs_count, tag or f"Model '{stage.model_key}'")
+    if inspect.isfunction(stage):
+        return _function_stage(trace.declaration, stage, sources, outputs_count, batch_size, tag)
+    raise RuntimeError(
+        f"Call 'add_stage' failed, the parameter 'stage' of add_stage must be function or Model returned by "
+        f"declare_model, now is {type(stage)}; wrap anything else that can be called in a function with 'def'"
+    )
 
 
 def _function_or_builtin(declaration: Declaration, name: str) -> Callable[..., Any] | str:
@@ -177,7 +233,10 @@ def _function_or_builtin(declaration: Declaration, name: str) -> Callable[..., A
         return name
     function = declaration.function_named(name)
     if function is None:
-        raise RuntimeError(f"Function '{name}' is not defined")
+        raise RuntimeError(
+            f"Function '{name}' is not defined: give the function itself, or the name of a built-in function "
+            f"({', '.join(_BUILTIN_COUNTS)}) or of an earlier stage's function ('<servable>.<function>')"
+        )
     return function
 
 

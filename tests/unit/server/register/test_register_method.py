@@ -24,6 +24,10 @@ def two(x1, x2):
     return x1
 
 
+def batch(instances):
+    return instances
+
+
 def only_method(declaration):
     return declaration.signature().methods[0]
 
@@ -33,7 +37,7 @@ def test_stages_and_sources(declaration):
 
     @register.register_method(output_names=["y", "x2"])
     def both(x1, x2, x3=None):
-        a, b = register.add_stage(two, x1, x2, outputs_count=2, batch_size=4)
+        a, b = register.add_stage(batch, x1, x2, outputs_count=2, batch_size=4)
         c = register.add_stage(model, a, x3, outputs_count=1, tag="Predict")
         register.add_stage("argmax_cpp", b, outputs_count=1)
         return c, x2
@@ -42,7 +46,7 @@ def test_stages_and_sources(declaration):
     assert (method.name, method.inputs, method.outputs) == ("both", ("x1", "x2", "x3"), ("y", "x2"))
     assert method.returns == (Source(2, 0), Source(0, 1))
     assert method.stages == (
-        FunctionStage(two, "add.two", (Source(0, 0), Source(0, 1)), 2, 4, "Function 'add.two'"),
+        FunctionStage(batch, "add.batch", (Source(0, 0), Source(0, 1)), 2, 4, "Function 'add.batch'"),
         ModelStage("a.mindir", (Source(1, 0), Source(0, 2)), 1, "Predict"),
         BuiltinStage("argmax_cpp", (Source(1, 1),), 1, "Function 'argmax_cpp'"),
     )
