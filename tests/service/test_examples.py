@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import json
 import os
 import re
@@ -13,15 +15,29 @@ from typing import Any
 
 import pytest
 
+from tests.harness.grpc_client import GrpcClient
 from tests.harness.server_process import ServerProcess
 
 _EXAMPLES = Path(__file__).resolve().parents[2] / "example"
 _GENERATED = ("[1-9]", "__pycache__", "serving_logs", "sample.*", "class_names.txt", "vocabulary.txt")
+_PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
+"""One black pixel."""
 _ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "PYTHONDONTWRITEBYTECODE": "1",
     "no_proxy": "127.0.0.1",
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class BadInput:
+    """An input that a method refuses."""
+
+    method: tuple[str, str]
+    input: str
+    good: str | bytes
+    value: str | bytes
+    error: str
 
 
 class Example:
@@ -53,8 +69,11 @@ class Example:
         return done.stdout
 
 
-def _run(name: str, tmp_path: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Exports, serves and asks; gives what the client printed and the instances that curl got."""
+def _run(name: str, tmp_path: Path, bad: BadInput | None = None) -> tuple[str, list[dict[str, Any]]]:
+    """Exports, serves and asks; gives what the client printed and the instances that curl got.
+
+    A bad input must be answered with its own error, and leave the others of the same request alone.
+    """
     example = Example(name, tmp_path)
     example.run("python export_model/")
     assert "python serving_server.py" in example.commands
@@ -63,6 +82,12 @@ def _run(name: str, tmp_path: Path) -> tuple[str, list[dict[str, Any]]]:
     with ServerProcess(script, example.directory, {**_ENVIRONMENT, **env}) as server:
         printed = example.run("python serving_client.py", {"SERVING_GRPC_ADDRESS": server.grpc_address})
         answer = json.loads(example.run("curl", rest_address=server.rest_address))
+        if bad is not None:
+            with GrpcClient(server.grpc_address) as client:
+                values = [bad.good, bad.good, bad.good, bad.value, bad.good]
+                errors = client.call(*bad.method, *({bad.input: value} for value in values)).errors
+            assert [code == 0 for code, _ in errors] == [True, True, True, False, True]
+            assert bad.error in errors[3][1]
     assert list(answer) == ["instances"], answer
     return printed, answer["instances"]
 
@@ -96,7 +121,8 @@ def test_matmul_multi_subgraphs(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_lenet(tmp_path: Path) -> None:
-    printed, instances = _run("lenet", tmp_path)
+    bad = BadInput(("lenet", "predict"), "image", _PNG, b"no picture", "cannot identify image file")
+    printed, instances = _run("lenet", tmp_path, bad)
     assert _accuracy(printed) > 0.95
     assert "a 5 was taken for a 5" in printed
     assert instances == [{"label": 5}]
@@ -114,7 +140,8 @@ def test_resnet(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_text_generation(tmp_path: Path) -> None:
-    printed, instances = _run("text_generation", tmp_path)
+    bad = BadInput(("poet", "predict_batch"), "input_sentence", "we count", "the " * 16, "has 16 words, more than 15")
+    printed, instances = _run("text_generation", tmp_path, bad)
     assert "the river ... -> the river wakes before the town and carries off the night\n" in printed
     assert instances == [{"output_sentence": "the moon leans down on every door and greets it like a friend"}]
 

@@ -26,17 +26,17 @@ def model_inputs(token_ids):
     return input_ids, (input_ids != PADDING).astype(np.float32)
 
 
-def start_of(sentence):
-    """The tokens to go on from; the error becomes that of the instance."""
-    token_ids = tokenizer.encode(sentence)
+def start_of(input_sentence):
+    """The tokens to go on from, int32; what it raises becomes the error of this instance."""
+    token_ids = tokenizer.encode(input_sentence)
     if len(token_ids) > LENGTH:
         raise ValueError(f"the sentence has {len(token_ids) - 1} words, more than {LENGTH - 1}")
-    return token_ids
+    return np.array(token_ids, np.int32)
 
 
 def generate_sentence(input_sentence):
     """One sentence: the loop runs until the model writes its end or has no more room."""
-    token_ids = start_of(input_sentence)
+    token_ids = list(start_of(input_sentence))
     while len(token_ids) < LENGTH:
         input_ids, mask = model_inputs(token_ids)
         probabilities = model.call(input_ids, mask)  # of the next word, at each place
@@ -49,7 +49,7 @@ def generate_sentence(input_sentence):
 
 def generate_sentences(instances):
     """Several sentences side by side: each call of the model takes all that are not finished."""
-    sentences = [start_of(sentence) for (sentence,) in instances]
+    sentences = [list(token_ids) for (token_ids,) in instances]
     unfinished = [token_ids for token_ids in sentences if len(token_ids) < LENGTH]
     while unfinished:
         results = model.call([model_inputs(token_ids) for token_ids in unfinished])
@@ -73,5 +73,7 @@ def predict(input_sentence):
 @register.register_method(output_names=["output_sentence"])
 def predict_batch(input_sentence):
     """The same, for up to eight instances at once."""
-    output_sentence = register.add_stage(generate_sentences, input_sentence, outputs_count=1, batch_size=8)
+    # A stage of its own, so that a sentence that is too long is no error of its neighbours.
+    token_ids = register.add_stage(start_of, input_sentence, outputs_count=1)
+    output_sentence = register.add_stage(generate_sentences, token_ids, outputs_count=1, batch_size=8)
     return output_sentence
