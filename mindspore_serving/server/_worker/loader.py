@@ -24,7 +24,8 @@ def load_config(servable_directory: str, servable_name: str) -> tuple[Declaratio
     """Runs `servable_config.py` as the module `<servable_name>.servable_config` and returns what it declared.
 
     Raises:
-        RuntimeError: 'import <name>.servable_config failed, ...' with the text of whatever it raised.
+        RuntimeError: 'import <name>.servable_config failed, ...' with the text of whatever it raised, the file and the
+            line, and the method and the stage it concerns.
     """
     directory = os.path.join(servable_directory, servable_name)
     if servable_directory not in sys.path:
@@ -34,8 +35,36 @@ def load_config(servable_directory: str, servable_name: str) -> tuple[Declaratio
             _run_config(servable_name, directory)
         except Exception as error:
             traceback.print_exc()
-            raise RuntimeError(f"import {servable_name}.servable_config failed, {error}") from error
-        return declaration, declaration.signature()
+            place = ", ".join(filter(None, (_place(error, directory), declaration.failure_place(error))))
+            raise RuntimeError(
+                f"import {servable_name}.servable_config failed, {_text(error)} ({type(error).__name__} in {place})"
+            ) from error
+        try:
+            return declaration, declaration.signature()
+        except RuntimeError as error:
+            raise RuntimeError(f"{error} (in file '{os.path.join(directory, CONFIG_FILE)}')") from error
+
+
+def _text(error: Exception) -> str:
+    """What the error says, without the bare file name that a syntax error adds."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return text or "without a message"
+
+
+def _place(error: Exception, directory: str) -> str:
+    """The file and line of the servable that the error comes from: the last of its own, not of what it calls."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"file '{error.filename}', line {error.lineno}"
+    own = os.path.join(directory, "")
+    lines = [
+        (frame.f_code.co_filename, number)
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename.startswith(own)
+    ]
+    if not lines:
+        return f"file '{os.path.join(directory, CONFIG_FILE)}'"
+    file, line = lines[-1]
+    return f"file '{file}', line {line}"
 
 
 def _run_config(servable_name: str, directory: str) -> None:

@@ -11,8 +11,9 @@ from mindspore_serving import log
 from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.base import Backend, LoadedModel
 from mindspore_serving.server._worker.backends.mindspore import MindSporeBackend, prepare_environment
+from mindspore_serving.server._worker.backends.mindspore_lite import MindSporeLiteBackend
 from mindspore_serving.server._worker.batching import ModelBatching, batching_of
-from mindspore_serving.server._worker.loader import choose_version, load_config
+from mindspore_serving.server._worker.loader import CONFIG_FILE, choose_version, load_config
 from mindspore_serving.server._worker.model_thread import ModelThread
 from mindspore_serving.server._worker.plan import PYTHON_LANE, ExecutorPlan, PlannedModel, build_plan
 from mindspore_serving.server._worker.time_cost import info_is_on, log_time_cost
@@ -41,7 +42,7 @@ class Pipeline:
             PlannedModel(model, _MODEL_LANE, _batching(start, model, loaded))
             for model, loaded in zip(servable.models, self._models, strict=True)
         ]
-        self._plan: ExecutorPlan = build_plan(servable, planned)
+        self._plan: ExecutorPlan = _plan(start, servable, planned)
         self.executor = _core.Executor(start.channel_fds, self._plan.models, self._plan.methods)
         self._numbers = {model.key: number for number, model in enumerate(servable.models)}
         serve(declaration, self)
@@ -101,7 +102,8 @@ def _load_models(start: StartWorker, servable: ServableSignature, version_number
 
 def _make_backend(start: StartWorker) -> Backend:
     if start.enable_lite:
-        raise RuntimeError("MindSpore Lite is not available as an engine, start without enable_lite")
+        threads = max(1, len(os.sched_getaffinity(0)) // start.worker_count)
+        return MindSporeLiteBackend(start.device_type, start.device_id, threads, start.dec_key is not None)
     return MindSporeBackend(start.device_type, start.device_id, start.worker_count, start.dec_key, start.dec_mode)
 
 
@@ -118,6 +120,14 @@ def _batching(start: StartWorker, declaration: ModelDeclaration, model: LoadedMo
         return batching_of(declaration, model.subgraphs)
     except RuntimeError as error:
         raise RuntimeError(_load_failure(start, error)) from error
+
+
+def _plan(start: StartWorker, servable: ServableSignature, models: Sequence[PlannedModel]) -> ExecutorPlan:
+    try:
+        return build_plan(servable, models)
+    except RuntimeError as error:
+        file = os.path.join(start.servable_directory, start.servable_name, CONFIG_FILE)
+        raise RuntimeError(f"{error} (in file '{file}')") from error
 
 
 def _load_failure(start: StartWorker, error: Exception) -> str:

@@ -45,7 +45,10 @@ class ExecutorPlan:
 
 
 def build_plan(servable: ServableSignature, models: Sequence[PlannedModel]) -> ExecutorPlan:
-    """`models`: in the order of `servable.models`. Raises `RuntimeError` when a stage does not fit its model."""
+    """`models`: in the order of `servable.models`. Raises `RuntimeError` when a stage does not fit its model.
+
+    The error names the method and the stage.
+    """
     by_key = {model.declaration.key: (index, model) for index, model in enumerate(models)}
     functions: list[Callable[..., Any]] = []
     methods = [_plan_method(method, by_key, functions) for method in servable.methods]
@@ -97,7 +100,7 @@ def _plan_method(method: MethodSignature, models: ModelsByKey, functions: list[C
         }
         if isinstance(stage, ModelStage):
             index, model = models[stage.model_key]
-            _check_counts(stage, model)
+            _check_counts(f"method: '{method.name}', stage index(begin with 1): {number}", stage, model)
             stages.append(_core.model_stage(**common, model=index))
         elif isinstance(stage, BuiltinStage):
             stages.append(_core.builtin_stage(**common, name=stage.name))
@@ -114,15 +117,17 @@ def _plan_method(method: MethodSignature, models: ModelsByKey, functions: list[C
     return _core.method(method.name, len(method.inputs), stages, slots(method.returns))
 
 
-def _check_counts(stage: ModelStage, model: PlannedModel) -> None:
-    for what, count, wanted in (
-        ("inputs", len(stage.inputs), len(model.batching.inputs[0])),
-        ("outputs", stage.outputs_count, len(model.batching.outputs[0])),
+def _check_counts(where: str, stage: ModelStage, model: PlannedModel) -> None:
+    for what, count, tensors in (
+        ("inputs", len(stage.inputs), model.batching.inputs[0]),
+        ("outputs", stage.outputs_count, model.batching.outputs[0]),
     ):
-        if count != wanted:
+        if count != len(tensors):
+            listed = ", ".join(f"{tensor.dtype}{list(tensor.shape)}" for tensor in tensors)
+            fix = "give the stage that many" if what == "inputs" else f"declare it with outputs_count={len(tensors)}"
             raise RuntimeError(
-                f"The {what} count {count} in register_method not equal to the count {wanted} defined in model, "
-                f"model: {stage.model_key}"
+                f"The {what} count {count} in register_method not equal to the count {len(tensors)} defined in model, "
+                f"{where}, model: {stage.model_key}, {what} of the model: {listed}; {fix}"
             )
 
 

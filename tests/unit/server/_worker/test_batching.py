@@ -124,8 +124,19 @@ def test_methods_are_told_to_the_master(declared):
 @pytest.mark.parametrize(
     ("inputs", "outputs", "text"),
     [
-        (2, 1, "The inputs count 2 in register_method not equal to the count 1 defined in model"),
-        (1, 2, "The outputs count 2 in register_method not equal to the count 1 defined in model"),
+        (
+            2,
+            1,
+            r"The inputs count 2 in register_method not equal to the count 1 defined in model, method: 'method', "
+            r"stage index\(begin with 1\): 2, model: m, inputs of the model: float32\[\d*\]; give the stage that many",
+        ),
+        (
+            1,
+            2,
+            r"The outputs count 2 in register_method not equal to the count 1 defined in model, method: 'method', "
+            r"stage index\(begin with 1\): 2, model: m, outputs of the model: float32\[\d*\]; "
+            r"declare it with outputs_count=1",
+        ),
     ],
 )
 def test_stages_must_fit_their_model(declared, inputs, outputs, text):
@@ -133,6 +144,7 @@ def test_stages_must_fit_their_model(declared, inputs, outputs, text):
 
     @register.register_method(["y"] * 1)
     def method(a):
+        a = register.add_stage(lambda x: x, a, outputs_count=1)
         results = register.add_stage(model, *[a] * inputs, outputs_count=outputs)
         return results if outputs == 1 else results[0]
 
