@@ -28,6 +28,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
             report.sections.append((f"server {server.pid}", server.report()))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def conversion_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Converted models are kept for this run of the tests, not for the user who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("MINDSPORE_SERVING_CACHE_DIR", str(folder))
+        for name in ("MINDSPORE_SERVING_ENGINE", "MINDSPORE_SERVING_ENGINE_THREADS"):
+            patch.delenv(name, raising=False)
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def servables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of tests/servables that tests may add to; `models` there has no version directory yet."""

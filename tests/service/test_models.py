@@ -177,6 +177,7 @@ def test_many_clients_of_one_model(server: ServerProcess) -> None:
 def test_the_worker_logs_each_batch_it_handled_and_which_engine_runs_the_models(server: ServerProcess) -> None:
     log = server.worker_logs()["log_models_device0_version1.log"]
     assert "WorkerRequestHandle Time Cost" in log
+    assert "Model 'tensor_add.mindir' is run by " in log
     assert "ONEDNN_MAX_CPU_ISA" in log, "what is set in the user's stead is said"
     assert "compiled using NumPy 1" not in log
 

@@ -181,8 +181,8 @@ CONFIG_ERRORS = {
         "model files size cannot be 0",
     ),
     "format": (
-        _IMPORTS + "register.declare_model(model_file='a.onnx', model_format='ONNX')",
-        "model format can only be OM, MindIR or MindIR_Lite",
+        _IMPORTS + "register.declare_model(model_file='a.pb', model_format='TF')",
+        "model format can only be OM, MindIR, MindIR_Lite or ONNX",
     ),
     "file_twice": (_IMPORTS + _MODEL * 2, "model file 'tensor_add.mindir' has already been used"),
 }

@@ -26,7 +26,7 @@ FORBIDDEN = {
     "server._agent": ["server._master", "client", "aiohttp", "uvloop"],
 }
 # Only these files may import these engines, wherever in the file the import stands.
-ENGINES = {"mindspore", "mindspore_lite", "onnxruntime"}
+ENGINES = {"mindspore", "mindspore_lite", "onnx", "onnxruntime"}
 ENGINE_FILES = "server._worker.backends."
 
 # A layer of ccsrc and the layers whose headers it may include beside its own.

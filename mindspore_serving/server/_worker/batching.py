@@ -34,8 +34,10 @@ class ModelBatching:
     outputs: tuple[tuple[InstanceTensor, ...], ...]
 
 
-def batching_of(declaration: ModelDeclaration, subgraphs: Sequence[SubgraphInfo]) -> ModelBatching:
-    """Raises `RuntimeError` when the shapes do not agree about the batch."""
+def batching_of(
+    declaration: ModelDeclaration, subgraphs: Sequence[SubgraphInfo], takes_any_batch: bool = False
+) -> ModelBatching:
+    """`takes_any_batch`: whatever the shapes say. Raises `RuntimeError` when they do not agree about the batch."""
     batchless = set(declaration.without_batch_dim_inputs) if declaration.with_batch_dim else set()
     sizes = set()
     inputs, outputs = [], []
@@ -63,8 +65,10 @@ def batching_of(declaration: ModelDeclaration, subgraphs: Sequence[SubgraphInfo]
             f"model has no batch dimension, declare it with with_batch_dim=False or without_batch_dim_inputs"
         )
     size = sizes.pop() if sizes else 1
-    dynamic = size == ANY
-    return ModelBatching(DYNAMIC_BATCH_SIZE if dynamic else size, not dynamic, tuple(inputs), tuple(outputs))
+    any_size = size == ANY or takes_any_batch
+    if any_size and declaration.max_batch_size is not None:
+        size = declaration.max_batch_size
+    return ModelBatching(DYNAMIC_BATCH_SIZE if size == ANY else size, not any_size, tuple(inputs), tuple(outputs))
 
 
 def _instance_tensor(what: str, info: TensorInfo, batched: bool, sizes: set[int]) -> InstanceTensor:

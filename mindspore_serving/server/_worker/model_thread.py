@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mindspore_serving import log
@@ -22,40 +22,41 @@ class ModelThread(threading.Thread):
         self,
         lane: int,
         make_backend: Callable[[], Backend],
-        declarations: Sequence[ModelDeclaration],
+        declarations: Mapping[int, ModelDeclaration],
         model_directory: str,
     ) -> None:
+        """`declarations`: its models by the numbers that the executor knows them by."""
         super().__init__(name=f"model-{lane}", daemon=True)
         self.lane = lane
-        self._make_backend = make_backend
+        self._make_backend: Callable[[], Backend] | None = make_backend
         self._declarations = declarations
         self._model_directory = model_directory
-        self._models: list[LoadedModel] = []
+        self._models: dict[int, LoadedModel] = {}
         self._error: Exception | None = None
         self._loaded = threading.Event()
         self._executor: _core.Executor | None = None
-        self._first_number = 0
         self._may_serve = threading.Event()
 
-    def wait_loaded(self) -> list[LoadedModel]:
-        """The models, in the order of the declarations. Raises what loading them raised."""
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The numbers of its models."""
+        return list(self._declarations)
+
+    def wait_loaded(self) -> Mapping[int, LoadedModel]:
+        """The models by their numbers. Raises what loading them raised."""
         self._loaded.wait()
         if self._error is not None:
             raise self._error
         return self._models
 
-    def serve(self, executor: _core.Executor, first_number: int) -> None:
-        """Lets the thread take turns; its models have the executor's numbers from `first_number` on."""
+    def serve(self, executor: _core.Executor) -> None:
+        """Lets the thread take turns."""
         self._executor = executor
-        self._first_number = first_number
         self._may_serve.set()
 
     def run(self) -> None:
         try:
-            backend = self._make_backend()
-            for declaration in self._declarations:
-                files = [os.path.join(self._model_directory, file) for file in declaration.files]
-                self._models.append(backend.load(declaration, files))
+            self._load()
         except Exception as error:
             self._error = error
         finally:
@@ -66,11 +67,19 @@ class ModelThread(threading.Thread):
             while (batch := self._executor.next_model_batch(self.lane)) is not None:
                 self._run_batch(batch)
 
+    def _load(self) -> None:
+        assert self._make_backend is not None
+        backend = self._make_backend()
+        for number, declaration in self._declarations.items():
+            files = [os.path.join(self._model_directory, file) for file in declaration.files]
+            self._models[number] = backend.load(declaration, files)
+        self._make_backend = None  # it may hold the files' contents
+
     def _run_batch(self, batch: Any) -> None:
         begin = time.perf_counter()
-        declaration = self._declarations[batch.model - self._first_number]
+        declaration = self._declarations[batch.model]
         try:
-            outputs = self._models[batch.model - self._first_number].predict(batch.subgraph, batch.inputs())
+            outputs = self._models[batch.model].predict(batch.subgraph, batch.inputs())
             batch.complete(outputs)
         except BaseException as error:
             # Whatever the engine raises, the instances get their answer and the thread goes on.

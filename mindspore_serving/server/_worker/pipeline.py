@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mindspore_serving import log
 from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.base import Backend, LoadedModel
+from mindspore_serving.server._worker.backends.choice import EngineChoice, choose_engines
+from mindspore_serving.server._worker.backends.conversion import Converted
 from mindspore_serving.server._worker.backends.mindspore import MindSporeBackend, prepare_environment
-from mindspore_serving.server._worker.backends.mindspore_lite import MindSporeLiteBackend
+from mindspore_serving.server._worker.backends.mindspore_lite import MINDSPORE_LITE, MindSporeLiteBackend
+from mindspore_serving.server._worker.backends.onnxruntime import OnnxRuntimeBackend
+from mindspore_serving.server._worker.backends.options import MINDSPORE, ONNXRUNTIME, THREADS_VARIABLE, engine_threads
 from mindspore_serving.server._worker.batching import ModelBatching, batching_of
 from mindspore_serving.server._worker.loader import CONFIG_FILE, choose_version, load_config
 from mindspore_serving.server._worker.model_thread import ModelThread
@@ -22,6 +27,8 @@ from mindspore_serving.server.register.declaration import serve
 from mindspore_serving.server.register.signature import ModelDeclaration, ServableSignature
 
 _MODEL_LANE = PYTHON_LANE + 1
+_MODEL_LANES = 7
+"""Lanes of the channel beside the Python thread's."""
 
 
 class Pipeline:
@@ -35,13 +42,19 @@ class Pipeline:
         self.version_number = choose_version(
             start.servable_directory, start.servable_name, start.version_number, bool(servable.models)
         )
-        self._threads = _load_models(start, servable, self.version_number)
-        self._models = [model for thread in self._threads for model in _loaded(thread, start)]
+        self._choices = _choose_engines(start, servable, self.version_number)
+        self._threads = _load_models(start, servable, self.version_number, self._choices)
+        loaded = {number: model for thread in self._threads for number, model in _loaded(thread, start).items()}
+        lanes = {number: thread.lane for thread in self._threads for number in thread.numbers}
+        self._models = [loaded[number] for number in range(len(servable.models))]
         self._declarations = servable.models
         planned = [
-            PlannedModel(model, _MODEL_LANE, _batching(start, model, loaded))
-            for model, loaded in zip(servable.models, self._models, strict=True)
+            PlannedModel(model, lanes[number], _batching(start, model, loaded[number]))
+            for number, model in enumerate(servable.models)
         ]
+        # Loaded, the contents of converted files are needed no more.
+        self._choices = [dataclasses.replace(choice, converted=()) for choice in self._choices]
+        self._log_engines()
         self._plan: ExecutorPlan = _plan(start, servable, planned)
         self.executor = _core.Executor(start.channel_fds, self._plan.models, self._plan.methods)
         self._numbers = {model.key: number for number, model in enumerate(servable.models)}
@@ -58,16 +71,21 @@ class Pipeline:
             {
                 "key": declaration.key,
                 "engine": model.engine,
+                "why": choice.why,
                 "inputs": [[str(info) for info in subgraph.inputs] for subgraph in model.subgraphs],
                 "outputs": [[str(info) for info in subgraph.outputs] for subgraph in model.subgraphs],
             }
-            for declaration, model in zip(self._declarations, self._models, strict=True)
+            for declaration, model, choice in zip(self._declarations, self._models, self._choices, strict=True)
         )
+
+    def _log_engines(self) -> None:
+        for declaration, model, choice in zip(self._declarations, self._models, self._choices, strict=True):
+            log.info(f"Model '{declaration.key}' is run by {model.engine}: {choice.why}")
 
     def run(self) -> None:
         """Runs the Python stages in this thread, until the executor is stopped."""
         for thread in self._threads:
-            thread.serve(self.executor, 0)
+            thread.serve(self.executor)
         on_batch = _log_stage if info_is_on() else None
         self.executor.run_python_lane(self._plan.functions, _log_failure, on_batch)
 
@@ -86,7 +104,7 @@ class Pipeline:
         return None if number is None else [len(subgraph.inputs) for subgraph in self._models[number].subgraphs]
 
 
-def _load_models(start: StartWorker, servable: ServableSignature, version_number: int) -> list[ModelThread]:
+def _choose_engines(start: StartWorker, servable: ServableSignature, version_number: int) -> list[EngineChoice]:
     if not servable.models:
         return []
     if not start.own_device:
@@ -94,20 +112,60 @@ def _load_models(start: StartWorker, servable: ServableSignature, version_number
             f"Servable '{start.servable_name}' has models declared by declare_model, but this worker has no device of "
             f"its own and cannot load them"
         )
-    directory = os.path.join(start.servable_directory, start.servable_name, str(version_number))
-    thread = ModelThread(_MODEL_LANE, lambda: _make_backend(start), servable.models, directory)
-    thread.start()
-    return [thread]
-
-
-def _make_backend(start: StartWorker) -> Backend:
     if start.enable_lite:
-        threads = max(1, len(os.sched_getaffinity(0)) // start.worker_count)
-        return MindSporeLiteBackend(start.device_type, start.device_id, threads, start.dec_key is not None)
-    return MindSporeBackend(start.device_type, start.device_id, start.worker_count, start.dec_key, start.dec_mode)
+        return [EngineChoice(MINDSPORE_LITE, "enable_lite=True") for _ in servable.models]
+    try:
+        directory = _model_directory(start, version_number)
+        return choose_engines(servable.models, directory, start.device_type, start.dec_key is not None)
+    except RuntimeError as error:
+        raise RuntimeError(_load_failure(start, error)) from error
 
 
-def _loaded(thread: ModelThread, start: StartWorker) -> list[LoadedModel]:
+def _model_directory(start: StartWorker, version_number: int) -> str:
+    return os.path.join(start.servable_directory, start.servable_name, str(version_number))
+
+
+def _load_models(
+    start: StartWorker, servable: ServableSignature, version_number: int, choices: Sequence[EngineChoice]
+) -> list[ModelThread]:
+    """MindSpore wants all its models in one thread; the others get one each, as long as there are lanes."""
+    numbers = {engine: [n for n, c in enumerate(choices) if c.engine == engine] for engine in (MINDSPORE, ONNXRUNTIME)}
+    groups: list[tuple[Callable[[], Backend], list[int]]] = []
+    if numbers[MINDSPORE]:
+        groups.append((lambda: _make_mindspore(start), numbers[MINDSPORE]))
+    if lite := [n for n, choice in enumerate(choices) if choice.engine == MINDSPORE_LITE]:
+        groups.append((lambda: _make_mindspore_lite(start), lite))
+    conversions = {model.key: c.converted for model, c in zip(servable.models, choices, strict=True) if c.converted}
+    free_lanes = _MODEL_LANES - len(groups)
+    for first in range(min(free_lanes, len(numbers[ONNXRUNTIME]))):
+        groups.append((lambda: _make_onnxruntime(start, conversions), numbers[ONNXRUNTIME][first::free_lanes]))
+    directory = _model_directory(start, version_number)
+    threads = [
+        ModelThread(lane, make_backend, {number: servable.models[number] for number in group}, directory)
+        for lane, (make_backend, group) in enumerate(groups, start=_MODEL_LANE)
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _make_mindspore(start: StartWorker) -> Backend:
+    # Alone on the machine, MindSpore knows best.
+    ours = start.worker_count > 1 or THREADS_VARIABLE in os.environ
+    threads = engine_threads(start.worker_count) if ours else None
+    return MindSporeBackend(start.device_type, start.device_id, threads, start.dec_key, start.dec_mode)
+
+
+def _make_mindspore_lite(start: StartWorker) -> Backend:
+    threads = engine_threads(start.worker_count)
+    return MindSporeLiteBackend(start.device_type, start.device_id, threads, start.dec_key is not None)
+
+
+def _make_onnxruntime(start: StartWorker, conversions: Mapping[str, Sequence[Converted]]) -> Backend:
+    return OnnxRuntimeBackend(engine_threads(start.worker_count), conversions)
+
+
+def _loaded(thread: ModelThread, start: StartWorker) -> Mapping[int, LoadedModel]:
     try:
         return thread.wait_loaded()
     except Exception as error:
@@ -117,9 +175,15 @@ def _loaded(thread: ModelThread, start: StartWorker) -> list[LoadedModel]:
 
 def _batching(start: StartWorker, declaration: ModelDeclaration, model: LoadedModel) -> ModelBatching:
     try:
-        return batching_of(declaration, model.subgraphs)
+        batching = batching_of(declaration, model.subgraphs, model.takes_any_batch)
     except RuntimeError as error:
         raise RuntimeError(_load_failure(start, error)) from error
+    if batching.pad and declaration.max_batch_size not in (None, batching.batch_size):
+        log.warning(
+            f"Model '{declaration.key}' runs batches of {batching.batch_size}, as exported, and not of max_batch_size="
+            f"{declaration.max_batch_size}: it takes no other size"
+        )
+    return batching
 
 
 def _plan(start: StartWorker, servable: ServableSignature, models: Sequence[PlannedModel]) -> ExecutorPlan:

@@ -56,17 +56,20 @@ class CPUDeviceInfo(_DeviceInfo):
 
     Args:
         precision_mode: 'origin' (default) or 'fp16'.
+        engine: what runs a MindIR model: 'mindspore'; 'onnxruntime', an error of the start where it does not convert;
+            or 'auto', ONNX Runtime where it converts and MindSpore elsewhere. Default: what the environment variable
+            MINDSPORE_SERVING_ENGINE says, else 'auto'.
 
     Raises:
         RuntimeError: an option is unknown or has a wrong value.
 
     Example:
-        >>> context.append_device_info(CPUDeviceInfo(precision_mode="fp16"))
+        >>> context.append_device_info(CPUDeviceInfo(engine="mindspore"))
     """
 
     _device_type = "cpu"
     _title = "Cpu"
-    _choices = {"precision_mode": _PRECISION}
+    _choices = {"precision_mode": _PRECISION, "engine": ("auto", "mindspore", "onnxruntime")}
 
 
 class GPUDeviceInfo(_DeviceInfo):

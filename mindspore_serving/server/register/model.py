@@ -12,7 +12,7 @@ from mindspore_serving.server.register.declaration import Declaration, current_d
 from mindspore_serving.server.register.deprecated import AclOptions, GpuOptions, options_context
 from mindspore_serving.server.register.signature import ModelDeclaration
 
-_FORMATS = {"om": "om", "mindir": "mindir", "mindir_lite": "mindir_lite", "mindir_opt": "mindir_lite"}
+_FORMATS = {"om": "om", "mindir": "mindir", "mindir_lite": "mindir_lite", "mindir_opt": "mindir_lite", "onnx": "onnx"}
 
 
 class Model:
@@ -115,17 +115,20 @@ def declare_model(
     without_batch_dim_inputs: int | Sequence[int] | None = None,
     context: Context | None = None,
     config_file: str | None = None,
+    max_batch_size: int | None = None,
 ) -> Model:
     """Declares a model of the servable; each worker loads it when it starts.
 
     Args:
         model_file: file name inside the version directory, or several for the subgraphs 0, 1, ... of one model.
-        model_format: 'MindIR', 'MindIR_Lite' or 'OM', in any case.
+        model_format: 'MindIR' (see `CPUDeviceInfo(engine=...)`), 'MindIR_Lite', 'OM' or 'ONNX', in any case.
         with_batch_dim: whether the first dimension of inputs and outputs is the batch, which instances then lack.
         options: deprecated, use `context`.
         without_batch_dim_inputs: numbers of the inputs that have no batch dimension although the others do.
         context: options for the engine.
         config_file: the engine's configuration file, absolute or relative to the directory of `servable_config.py`.
+        max_batch_size: most instances in one run, at least 1, of a model that takes any number: exported so, or found
+            to when it was converted. Default: the size it was exported with, or 32. Other models keep that size.
 
     Returns:
         The `Model`, to be used in `add_stage` or called from stage functions.
@@ -159,10 +162,20 @@ def declare_model(
             without_batch_dim_inputs=batchless,
             context=context.options() if context is not None else None,
             config_file=config_file,
+            max_batch_size=_check_max_batch_size(max_batch_size, with_batch_dim),
         )
     )
     model._declaration = declaration
     return model
+
+
+def _check_max_batch_size(value: Any, with_batch_dim: bool) -> int | None:
+    if value is None:
+        return None
+    check_int("max_batch_size", value, 1)
+    if not with_batch_dim:
+        raise RuntimeError("Call declare_model failed, max_batch_size needs a batch dimension, with_batch_dim=True")
+    return value
 
 
 def _check_format(model_format: Any) -> str:
@@ -170,7 +183,7 @@ def _check_format(model_format: Any) -> str:
     known = _FORMATS.get(model_format.lower())
     if known is None:
         raise RuntimeError(
-            f"Call declare_model failed, model format can only be OM, MindIR or MindIR_Lite, but actually "
+            f"Call declare_model failed, model format can only be OM, MindIR, MindIR_Lite or ONNX, but actually "
             f"{model_format}"
         )
     return known

@@ -45,12 +45,14 @@ class ModelDeclaration:
     files: tuple[str, ...]
     """One file per subgraph, relative to the version directory."""
     format: str
-    """'om', 'mindir' or 'mindir_lite'."""
+    """'om', 'mindir', 'mindir_lite' or 'onnx'."""
     with_batch_dim: bool
     without_batch_dim_inputs: tuple[int, ...]
     context: ContextOptions | None
     config_file: str | None
     """Absolute path."""
+    max_batch_size: int | None = None
+    """Most instances in one run where the model takes any number."""
 
 
 @dataclasses.dataclass(frozen=True)

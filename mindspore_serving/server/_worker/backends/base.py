@@ -47,6 +47,10 @@ class LoadedModel(Protocol):
     def engine(self) -> str:
         """Which engine runs it, and how, in words."""
 
+    @property
+    def takes_any_batch(self) -> bool:
+        """Whether it runs batches of any size although its files may declare one."""
+
     def predict(self, subgraph: int, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Runs one batch: C-ordered arrays in and out, which may be read while they are in use. Raises on failure.
 

@@ -1,4 +1,4 @@
-"""The signature of a MindIR file, which MindSpore itself does not tell: read from the file's protobuf message."""
+"""What MindSpore itself does not tell of a MindIR file, signature and side effects: read from its protobuf message."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ _DTYPES = {
     "UINT32": "uint32",
     "UINT64": "uint64",
 }
+_SIDE_EFFECTS = ("side_effect_mem", "side_effect_io", "side_effect_hidden")
 
 
 def read_signature(file: str, dec_key: bytes | None, dec_mode: str) -> SubgraphInfo:
@@ -31,6 +32,11 @@ def read_signature(file: str, dec_key: bytes | None, dec_mode: str) -> SubgraphI
     Raises:
         RuntimeError: the file is no MindIR (or encrypted otherwise), or has tensors that cannot be served.
     """
+    return signature_of(read_message(file, dec_key, dec_mode), os.path.basename(file))
+
+
+def read_message(file: str, dec_key: bytes | None = None, dec_mode: str = "") -> Any:
+    """The file's `ModelProto`. Raises `RuntimeError` for what is no MindIR."""
     from mindspore.train.mind_ir_pb2 import ModelProto
 
     model = ModelProto()
@@ -40,11 +46,32 @@ def read_signature(file: str, dec_key: bytes | None, dec_mode: str) -> SubgraphI
         raise RuntimeError(
             f"model file '{file}' is not a MindIR file, or it is encrypted with another key or mode: {error}"
         ) from error
-    name = os.path.basename(file)
+    return model
+
+
+def signature_of(model: Any, name: str) -> SubgraphInfo:
+    """The inputs and outputs of a `ModelProto`; `name` is for errors. Raises `RuntimeError` for odd types."""
     return SubgraphInfo(
         inputs=tuple(_tensor_info(f"{name} input {i}", t) for i, t in enumerate(_tensors(model.graph.input))),
         outputs=tuple(_tensor_info(f"{name} output {i}", t) for i, t in enumerate(_tensors(model.graph.output))),
     )
+
+
+def operators_with_side_effects(model: Any) -> list[str]:
+    """The operators of a `ModelProto` that do more than compute outputs: assign, print, draw random numbers."""
+    found = {primitive.op_type for primitive in model.primitives if _has_side_effect(primitive)}
+    for graph in (model.graph, *model.functions):
+        found |= {node.op_type for node in graph.node if _has_side_effect(node)}
+    return sorted(found)
+
+
+def _has_side_effect(operator: Any) -> bool:
+    return operator.op_type.startswith("Assign") or any(item.name in _SIDE_EFFECTS for item in operator.attribute)
+
+
+def has_data_outside(model: Any) -> bool:
+    """Whether parameters of a `ModelProto` lie in other files."""
+    return any(parameter.HasField("external_data") for parameter in model.graph.parameter)
 
 
 def _content(file: str, dec_key: bytes | None, dec_mode: str) -> bytes:

@@ -12,6 +12,7 @@ import numpy as np
 from mindspore_serving import log
 from mindspore_serving.server._worker.backends.base import ANY, SubgraphInfo, TensorInfo
 from mindspore_serving.server._worker.backends.mindir import read_signature
+from mindspore_serving.server._worker.backends.options import check_config_file
 from mindspore_serving.server.register.signature import ModelDeclaration
 
 _DEVICE_TARGETS = {"cpu": "CPU", "none": "CPU", "ascend": "Ascend", "gpu": "GPU"}
@@ -26,13 +27,13 @@ class MindSporeBackend:
     Args:
         device_type: 'cpu', 'gpu', 'ascend', or 'none' for the CPU.
         device_id: None where the device has no number.
-        worker_count: workers that share this machine's cores.
+        threads: how many MindSpore uses on the CPU; None leaves that to MindSpore.
         dec_key: key of encrypted files.
         dec_mode: 'AES-GCM' or 'AES-CBC'.
     """
 
     def __init__(
-        self, device_type: str, device_id: int | None, worker_count: int, dec_key: bytes | None, dec_mode: str
+        self, device_type: str, device_id: int | None, threads: int | None, dec_key: bytes | None, dec_mode: str
     ) -> None:
         self._target = _DEVICE_TARGETS[device_type]
         self._dec_key = dec_key
@@ -44,17 +45,16 @@ class MindSporeBackend:
             ms.set_device(self._target, device_id)
             return
         ms.set_device(self._target)
-        if worker_count > 1:
-            threads = max(1, len(os.sched_getaffinity(0)) // worker_count)
+        if threads is not None:
             ms.device_context.cpu.op_tuning.threads_num(threads)
 
     def load(self, declaration: ModelDeclaration, files: Sequence[str]) -> MindSporeModel:
         """Loads and compiles the model, and runs each subgraph once."""
         if declaration.format != "mindir":
-            model_format = {"om": "OM", "mindir_lite": "MindIR_Lite"}[declaration.format]
+            model_format = {"om": "OM", "mindir_lite": "MindIR_Lite", "onnx": "ONNX"}[declaration.format]
             raise RuntimeError(f"Not support device type {self._target} and model type {model_format}. ")
-        _check_config_file(declaration)
-        if declaration.context is not None:
+        check_config_file(declaration, "MindSpore")
+        if _has_unused_options(declaration):
             log.info(f"Model '{declaration.key}': the options of its context have no effect on the MindSpore engine")
         return MindSporeModel([self._load_subgraph(file) for file in files])
 
@@ -70,6 +70,9 @@ class MindSporeBackend:
 
 class MindSporeModel:
     """The subgraphs of one declared model."""
+
+    takes_any_batch = False
+    """Where the file says so alone."""
 
     def __init__(self, subgraphs: Sequence[Subgraph]) -> None:
         self._subgraphs = subgraphs
@@ -102,7 +105,7 @@ class Subgraph:
         self._call: Call = network
         if any(ANY in tensor.shape for tensor in info.inputs):
             # Without this, the graph is compiled for the shapes of the first call, and again for each other shape.
-            network.set_inputs(*[_placeholder(ms, tensor) for tensor in info.inputs])
+            network.set_inputs(*[placeholder(ms, tensor) for tensor in info.inputs])
         samples = [_sample(info, rows, fill) for rows in _sample_rows(info) for fill in (np.zeros, _ramp)]
         self._run_with(network, samples[0])  # compiles the graph; what this raises is the load error
         self._choose_call(network, samples)
@@ -148,7 +151,8 @@ def _executor_call(network: Any) -> Call:
     return lambda *tensors: _cell_graph_executor.run(network, *tensors, phase=phase)
 
 
-def _placeholder(ms: ModuleType, tensor: TensorInfo) -> Any:
+def placeholder(ms: ModuleType, tensor: TensorInfo) -> Any:
+    """What stands for an input with open dimensions when a graph is compiled."""
     dtype = ms.bool_ if tensor.dtype == "bool" else getattr(ms, tensor.dtype)
     return ms.Tensor(shape=[None if dim == ANY else dim for dim in tensor.shape], dtype=dtype)
 
@@ -172,12 +176,15 @@ def _import_mindspore() -> ModuleType:
     return mindspore
 
 
-def _check_config_file(declaration: ModelDeclaration) -> None:
-    if declaration.config_file is None:
-        return
-    if not os.path.isfile(declaration.config_file):
-        raise RuntimeError(f"Load config file: {declaration.config_file} failed, the file does not exist")
-    log.warning(f"Config file {declaration.config_file} has no effect on the MindSpore engine")
+def _has_unused_options(declaration: ModelDeclaration) -> bool:
+    """Whether the context says more than which engine to use."""
+    context = declaration.context
+    return context is not None and (
+        context.thread_num is not None
+        or bool(context.thread_affinity_core_list)
+        or context.enable_parallel is not None
+        or any(name != "engine" for device in context.devices for name, _ in device.options)
+    )
 
 
 def _sample_rows(info: SubgraphInfo) -> tuple[int, ...]:

@@ -260,3 +260,27 @@ def start_worker(master: Master, tmp_path: Path) -> Iterator[Callable[..., Worke
     yield start
     for worker in workers:
         worker.close()
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the models of export_models.py."""
+    pytest.importorskip("mindspore", reason="MindSpore is not installed")
+    directory = tmp_path_factory.mktemp("mindir")
+    script = Path(__file__).with_name("export_models.py")
+    subprocess.run([sys.executable, str(script), str(directory)], check=True, timeout=120)
+    return directory
+
+
+@pytest.fixture
+def start(exported: Path, tmp_path: Path, start_worker: Callable[..., WorkerProcess]) -> Callable[..., WorkerProcess]:
+    """`start_worker` for a servable with these models."""
+
+    def start(config: str, **options: Any) -> WorkerProcess:
+        version = tmp_path / SERVABLE / "1"
+        if not version.exists():
+            version.parent.mkdir()
+            version.symlink_to(exported)
+        return start_worker(config, **options)
+
+    return start

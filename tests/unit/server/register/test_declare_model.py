@@ -56,7 +56,10 @@ def test_formats(declaration, given, kept):
         ({"model_file": ()}, "model files size cannot be 0"),
         ({"model_file": 1}, "Parameter 'model_file' should be str or tuple/list of str"),
         ({"model_file": ["a", "a"]}, "should not be repeated"),
-        ({"model_format": "ONNX"}, "model format can only be OM, MindIR or MindIR_Lite"),
+        ({"model_format": "TF"}, "model format can only be OM, MindIR, MindIR_Lite or ONNX"),
+        ({"max_batch_size": 0}, "Parameter 'max_batch_size' should be >= 1, but actually 0"),
+        ({"max_batch_size": True}, "Parameter 'max_batch_size' should be int"),
+        ({"max_batch_size": 2, "with_batch_dim": False}, "max_batch_size needs a batch dimension"),
         ({"model_format": None}, "Parameter 'model_format' should be str"),
         ({"without_batch_dim_inputs": -1}, "should be >= 0"),
         ({"context": 1}, "Parameter 'context' should be Context"),
@@ -101,6 +104,10 @@ def test_context_defaults_mean_not_given():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
+        (
+            lambda: register.CPUDeviceInfo(engine="lite"),
+            "Cpu device info 'engine' can only be 'auto', 'mindspore', 'onnxruntime', but actually 'lite'",
+        ),
         (
             lambda: register.Context(thread_affinity_core_list=1),
             "Parameter 'thread_affinity_core_list' should be tuple/list of int, but actually <class 'int'>",

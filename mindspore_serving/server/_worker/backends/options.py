@@ -1,0 +1,65 @@
+"""What the user chose for the engines: in `declare_model`, in `CPUDeviceInfo` and in environment variables."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+from mindspore_serving import log
+from mindspore_serving.server.register.signature import ModelDeclaration
+
+ENGINE_VARIABLE = "MINDSPORE_SERVING_ENGINE"
+THREADS_VARIABLE = "MINDSPORE_SERVING_ENGINE_THREADS"
+AUTO, MINDSPORE, ONNXRUNTIME = "auto", "mindspore", "onnxruntime"
+
+
+def engine_option(declaration: ModelDeclaration) -> str | None:
+    """What the model's `CPUDeviceInfo(engine=...)` says."""
+    devices = declaration.context.devices if declaration.context is not None else ()
+    return next((dict(device.options).get("engine") for device in devices if device.device_type == "cpu"), None)
+
+
+def wanted_engine(declaration: ModelDeclaration) -> tuple[str, str]:
+    """The engine asked for a MindIR model on CPU, and by what: `CPUDeviceInfo`, then the environment, then 'auto'.
+
+    Raises:
+        RuntimeError: the environment variable has another value than 'auto', 'mindspore' and 'onnxruntime'.
+    """
+    from_environment = os.environ.get(ENGINE_VARIABLE, "").strip() or AUTO
+    if from_environment not in (AUTO, MINDSPORE, ONNXRUNTIME):
+        raise RuntimeError(
+            f"Environment variable {ENGINE_VARIABLE} can only be '{AUTO}', '{MINDSPORE}', '{ONNXRUNTIME}', but "
+            f"actually '{from_environment}'"
+        )
+    option = engine_option(declaration)
+    if option is not None:
+        return option, f"CPUDeviceInfo(engine='{option}')"
+    return from_environment, f"{ENGINE_VARIABLE}={from_environment}"
+
+
+def missing_package() -> str | None:
+    """Which of the packages that converting models needs is not installed."""
+    return next((name for name in ("onnxruntime", "onnx") if importlib.util.find_spec(name) is None), None)
+
+
+def engine_threads(worker_count: int) -> int:
+    """Threads of an engine in this worker: from the environment, else this worker's share of the cores, at least 1.
+
+    Raises:
+        RuntimeError: the environment variable is no positive number.
+    """
+    text = os.environ.get(THREADS_VARIABLE, "").strip()
+    if not text:
+        return max(1, len(os.sched_getaffinity(0)) // worker_count)
+    if not text.isdecimal() or int(text) < 1:
+        raise RuntimeError(f"Environment variable {THREADS_VARIABLE} should be a number >= 1, but actually '{text}'")
+    return int(text)
+
+
+def check_config_file(declaration: ModelDeclaration, engine: str) -> None:
+    """Raises `RuntimeError` when the model's configuration file is missing; warns that it does nothing."""
+    if declaration.config_file is None:
+        return
+    if not os.path.isfile(declaration.config_file):
+        raise RuntimeError(f"Load config file: {declaration.config_file} failed, the file does not exist")
+    log.warning(f"Config file {declaration.config_file} has no effect on the {engine} engine")
