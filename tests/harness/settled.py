@@ -15,8 +15,8 @@ from .waiting import wait_until
 def resources_come_back(server: ServerProcess, warm_up: Callable[[], None]) -> Iterator[None]:
     """Notes what the server's processes hold after `warm_up`, and on leaving waits until they hold no more than that.
 
-    The warm-up makes libraries start what they start once and keep. Clients must be closed, or at least unreachable, when
-    the block is left.
+    The warm-up makes libraries start what they start once and keep. Clients must be closed, or at least unreachable,
+    when the block is left.
     """
     warm_up()
     before = _when_steady(server)
