@@ -21,8 +21,9 @@ class CallSink {
 
 /// One admitted request on its way. Shared by its queue entries, the instances in flight and the front end.
 struct Call {
-  Call(std::unique_ptr<Request> call_request, std::shared_ptr<const MethodInfo> call_method, CallSink *call_sink)
-      : request(std::move(call_request)), method(std::move(call_method)), sink(call_sink) {
+  Call(std::unique_ptr<Request> call_request, std::shared_ptr<const MethodInfo> call_method, CallSink *call_sink,
+       bool call_is_public)
+      : request(std::move(call_request)), method(std::move(call_method)), sink(call_sink), is_public(call_is_public) {
     pending = static_cast<uint32_t>(request->instances.size());
     reply.servable = request->servable;
     reply.method = request->method;
@@ -38,6 +39,7 @@ struct Call {
   std::atomic<uint32_t> pending{0};
   std::atomic<bool> completed{false};  ///< whoever sets it first gives the answer
   CallSink *const sink;                ///< touched only by whoever set `completed`
+  const bool is_public;                ///< counts among the requests in progress; a worker's model call does not
 };
 
 /// One instance that waits, or runs on a worker.

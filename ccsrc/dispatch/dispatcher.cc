@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "dispatch/admission.h"
+#include "dispatch/outgoing.h"
 #include "shm/block.h"
 
 namespace mindspore::serving {
@@ -23,17 +24,6 @@ Reply EmptyReply(const Request &request) {
 }
 
 }  // namespace
-
-/// An instance that a worker was chosen for, on its way into the worker's memory.
-struct Dispatcher::Outgoing {
-  Endpoint *endpoint;
-  std::shared_ptr<WorkerLink> link;
-  QueueEntry entry;
-  uint64_t token;
-  uint32_t method;
-  int lane;
-  uint64_t space_epoch;
-};
 
 Dispatcher::Dispatcher(uint64_t max_enqueued_requests) : max_enqueued_requests_(max_enqueued_requests) {}
 
@@ -66,7 +56,7 @@ std::shared_ptr<Call> Dispatcher::Submit(std::unique_ptr<Request> request, CallS
       RoutingTable::Route route;
       refusal = Admit(*request, &route);
       if (!refusal) {
-        call = std::make_shared<Call>(std::move(request), route.queue->info, sink);
+        call = std::make_shared<Call>(std::move(request), route.queue->info, sink, true);
                 for (uint32_t index = 0; index < call->request->instances.size(); ++index) {
           route.queue->waiting.push_back({call, index, 0});
         }
@@ -93,7 +83,8 @@ Error Dispatcher::Admit(const Request &request, RoutingTable::Route *route) {
   if (route->endpoint == nullptr || route->endpoint->methods.empty()) {
     return NotAvailable(request, ErrorKind::kUnknownServable, "servable");
   }
-  if (route->queue == nullptr) {
+  const bool internal = request.method.starts_with('@');
+  if (route->queue == nullptr || internal) {
     return NotAvailable(request, ErrorKind::kUnknownServable, "method");
   }
   if (Error error = CheckInstances(request, *route->queue->info)) {
@@ -274,7 +265,9 @@ void Dispatcher::FinishInstance(const QueueEntry &entry, InstanceResult result) 
 }
 
 void Dispatcher::Complete(Call *call, Reply reply) {
-  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  if (call->is_public) {
+    in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  }
   call->sink->Complete(std::move(reply));
 }
 

@@ -43,8 +43,9 @@ class Dispatcher {
   void Cancel(const std::shared_ptr<Call> &call);
 
   // --- supervisor ---
+  /// `remote_methods`: the internal methods that the worker's kModelCall entries number.
   uint64_t AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
-                     bool own_device, std::string label);
+                     bool own_device, std::string label, std::vector<std::string> remote_methods = {});
   void DrainWorker(uint64_t worker);
   /// Ends the worker's channel, takes the results it had written, and runs the rest elsewhere. Until SetStarting says otherwise a
   /// replacement is taken to be starting.
@@ -72,6 +73,9 @@ class Dispatcher {
   void PumpEndpoint(Endpoint *endpoint);
 
   void ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link);
+  void StartParkedCalls(Endpoint *endpoint, WorkerLink *link);
+  bool StartModelCall(Endpoint *endpoint, WorkerLink *link, const RingEntry &entry);
+  void SubmitModelCall(Endpoint *endpoint, const std::string &method, std::unique_ptr<Request> request, CallSink *sink);
   void HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link, std::vector<RingEntry> *results);
   void Requeue(WorkerLink *link, Entries *given_up);
 

@@ -1,7 +1,7 @@
 #include <utility>
 
 #include "dispatch/admission.h"
-#include "dispatch/dispatcher.h"
+#include "dispatch/outgoing.h"
 #include "dispatch/result_reader.h"
 
 namespace mindspore::serving {
@@ -20,6 +20,7 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
   Channel &channel = *link->channel;
   std::vector<RingEntry> results;
   for (;;) {
+    bool called = false;
     while (results.size() < kMaxBatch) {
       const auto entry = channel.Receive();
       if (!entry.has_value()) {
@@ -27,6 +28,9 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
       }
       if (entry->kind == EntryKind::kResult) {
         results.push_back(*entry);
+      } else if (entry->kind == EntryKind::kModelCall) {
+        link->parked_calls.push_back(*entry);
+        called = true;
       }
     }
     const bool space_freed = channel.TakeSpaceFreed();
@@ -35,12 +39,10 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
       link->space_refused = false;
       ++link->space_epoch;
     }
-    if (!results.empty()) {
+    if (!results.empty() || called || space_freed) {
       channel.CancelSleep(kReaderLane);
+      StartParkedCalls(endpoint, link.get());
       HandleResults(endpoint, link, &results);
-    } else if (space_freed) {
-      channel.CancelSleep(kReaderLane);
-      PumpEndpoint(endpoint);
     } else if (channel.closed()) {
       return;
     } else if (!link->reader_is_drowsy) {
@@ -68,7 +70,9 @@ void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerL
         link->channel->Release(entry.offset);  // answered otherwise meanwhile
       }
     }
-    link->last_progress = Clock::now();
+    if (!finished.empty()) {
+      link->last_progress = Clock::now();
+    }
   }
   results->clear();
   for (auto &[slot, entry] : finished) {
@@ -82,7 +86,7 @@ void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerL
 // --- supervision ---
 
 uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
-                               bool own_device, std::string label) {
+                               bool own_device, std::string label, std::vector<std::string> remote_methods) {
   Endpoint *endpoint;
   std::shared_ptr<WorkerLink> link;
   Entries orphans;
@@ -90,7 +94,7 @@ uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::stri
     std::lock_guard lock(mutex_);
     endpoint = routes_.Add(servable, version);
     const uint64_t number = next_worker_++;
-    link = std::make_shared<WorkerLink>(number, std::move(label), std::move(channel), own_device);
+    link = std::make_shared<WorkerLink>(number, std::move(label), std::move(channel), own_device, std::move(remote_methods));
     for (auto &info : methods) {
       auto &queue = endpoint->methods[info.name];
       if (queue != nullptr && !queue->info->SameSignature(info)) {

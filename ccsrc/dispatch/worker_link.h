@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,10 +55,17 @@ struct WorkerLink {
   std::vector<Slot> slots;
   std::vector<uint32_t> free_slots;
 
+  const std::vector<std::string> remote_methods;  ///< what its kModelCall entries number
+  std::deque<RingEntry> parked_calls;  ///< of the reader thread alone: model calls that wait for room for their results
   bool reader_is_drowsy = false;  ///< of the reader thread alone: it has announced its sleep
 
-  WorkerLink(uint64_t link_number, std::string link_label, std::shared_ptr<Channel> link_channel, bool link_own_device)
-      : number(link_number), label(std::move(link_label)), channel(std::move(link_channel)), own_device(link_own_device) {}
+  WorkerLink(uint64_t link_number, std::string link_label, std::shared_ptr<Channel> link_channel, bool link_own_device,
+             std::vector<std::string> link_remote_methods)
+      : number(link_number),
+        label(std::move(link_label)),
+        channel(std::move(link_channel)),
+        own_device(link_own_device),
+        remote_methods(std::move(link_remote_methods)) {}
 
   /// Enters an instance into the table and takes its credit; returns the token.
   uint64_t Take(QueueEntry entry, MethodQueue *queue, uint32_t method);

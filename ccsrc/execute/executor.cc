@@ -52,10 +52,10 @@ Error StoppedError() { return MakeError(ErrorKind::kNoWorker, "Servable stopped"
 
 Executor::Executor(std::shared_ptr<Channel> channel, Plan plan)
     : channel_(std::move(channel)),
-      public_methods_(plan.methods.size()),
       plan_(Completed(std::move(plan))),
       writer_(channel_),
-      queues_(plan_) {}
+      queues_(plan_),
+      remote_(channel_, plan_) {}
 
 Executor::~Executor() { Stop(); }
 
@@ -108,8 +108,40 @@ void Executor::Drain(std::vector<Answer> *answers, Bells *bells) {
       if (InstancePtr instance = queues_.Remove(entry->token)) {
         answers->push_back(Answer{std::move(instance), MakeError(ErrorKind::kCancelled, "The caller has gone")});
       }
+    } else if (entry->kind == EntryKind::kModelResult) {
+      if (auto returned = remote_.Take(*entry)) {
+        Resume(std::move(*returned), answers, bells);
+      }
     }
   }
+  bells->master |= remote_.Flush();
+}
+
+// Files the instance for its next stage, which a thread here or another worker will run.
+void Executor::Enqueue(InstancePtr instance, std::vector<Answer> *answers, Bells *bells) {
+  const Stage &stage = instance->stage();
+  if (stage.kind != StageKind::kModel || !plan_.models[stage.model].remote) {
+    bells->lanes |= LaneBit(queues_.Push(std::move(instance)));
+  } else if (auto refused = remote_.Start(std::move(instance))) {
+    answers->push_back(Answer{std::move(refused->instance), refused->error});
+  } else {
+    bells->master = true;
+  }
+}
+
+// Another worker has run the instance's model stage.
+void Executor::Resume(RemoteModels::Returned returned, std::vector<Answer> *answers, Bells *bells) {
+  InstancePtr &instance = returned.instance;
+  Error error = std::move(returned.error);
+  if (!error) {
+    std::ranges::move(returned.outputs, instance->values.begin() + instance->stage().first_output);
+    ++instance->next_stage;
+    if (Route(instance.get(), &error)) {
+      Enqueue(std::move(instance), answers, bells);
+      return;
+    }
+  }
+  answers->push_back(Answer{std::move(instance), std::move(error)});
 }
 
 void Executor::Accept(const RingEntry &entry, std::vector<Answer> *answers, Bells *bells) {
@@ -119,7 +151,7 @@ void Executor::Accept(const RingEntry &entry, std::vector<Answer> *answers, Bell
   try {
     const auto block = channel_->Bytes(SegmentId::kRequest, entry.offset, entry.size_bytes);
     instance->lease = std::make_shared<RequestLease>(channel_, entry.offset, block);
-    if (entry.method >= public_methods_) {
+    if (entry.method >= plan_.methods.size()) {
       throw std::out_of_range("there is no method of number " + std::to_string(entry.method));
     }
     const Method &method = plan_.methods[entry.method];
@@ -140,7 +172,7 @@ void Executor::Accept(const RingEntry &entry, std::vector<Answer> *answers, Bell
   if (error || !Route(instance.get(), &error)) {
     answers->push_back(Answer{std::move(instance), error});
   } else {
-    bells->lanes |= LaneBit(queues_.Push(std::move(instance)));
+    Enqueue(std::move(instance), answers, bells);
   }
 }
 
@@ -183,8 +215,14 @@ void Executor::Complete(InstancePtr instance, std::span<Value> outputs, Bells *b
 }
 
 void Executor::File(InstancePtr instance, Bells *bells) {
-  std::lock_guard lock(mutex_);
-  bells->lanes |= LaneBit(queues_.Push(std::move(instance)));
+  std::vector<Answer> answers;
+  {
+    std::lock_guard lock(mutex_);
+    Enqueue(std::move(instance), &answers, bells);
+  }
+  for (Answer &answer : answers) {
+    Finish(std::move(answer.instance), answer.error, bells);
+  }
 }
 
 void Executor::Fail(InstancePtr instance, const Error &error, Bells *bells) {
@@ -253,7 +291,7 @@ std::vector<std::vector<Value>> Executor::CallModel(uint32_t model, uint32_t sub
       instance->values.resize(method.slots_count);
       Error error;
       if (Route(instance.get(), &error)) {
-        bells.lanes |= LaneBit(queues_.Push(std::move(instance)));
+        Enqueue(std::move(instance), &answers, &bells);
       } else {
         answers.push_back(Answer{std::move(instance), error});
       }

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "execute/instance.h"
 #include "execute/plan.h"
+#include "execute/remote_models.h"
 #include "execute/result_writer.h"
 #include "execute/stage_queues.h"
 #include "shm/channel.h"
@@ -74,17 +75,19 @@ class Executor {
   void Drain(std::vector<Answer> *answers, Bells *bells);
   void Accept(const RingEntry &entry, std::vector<Answer> *answers, Bells *bells);
   bool Route(Instance *instance, Error *error) const;
+  void Enqueue(InstancePtr instance, std::vector<Answer> *answers, Bells *bells);
+  void Resume(RemoteModels::Returned returned, std::vector<Answer> *answers, Bells *bells);
   void File(InstancePtr instance, Bells *bells);
   void Finish(InstancePtr instance, const Error &error, Bells *bells);
 
   const std::shared_ptr<Channel> channel_;
-  const size_t public_methods_;  ///< the master knows so many; those that follow are CallModel's own
   const Plan plan_;
   ResultWriter writer_;
   std::atomic<bool> stopped_ = false;
 
   std::mutex mutex_;  ///< guards what follows, and the channel's Receive
   StageQueues queues_;
+  RemoteModels remote_;
   BlockContents contents_;
   std::vector<std::weak_ptr<ModelCall>> calls_;
   std::array<std::thread::id, kMaxLanes> lane_threads_{};

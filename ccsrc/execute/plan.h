@@ -64,6 +64,7 @@ struct Model {
   uint32_t batch_size = 1;  ///< most instances in one run
   bool with_batch_dim = true;
   bool pad = false;  ///< every run has exactly batch_size rows
+  bool remote = false;  ///< another worker runs it: instances go back to the master for this stage
   std::vector<Subgraph> subgraphs;
 };
 

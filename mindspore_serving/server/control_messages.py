@@ -40,6 +40,8 @@ class StartWorker:
     """Workers of the whole server that load models; engines divide the cores by it."""
     dec_key: bytes | None = dataclasses.field(default=None, repr=False)
     dec_mode: str = "AES-GCM"
+    remote_models: tuple[dict[str, Any], ...] = ()
+    """For a worker without device: the models as a device worker of the servable described them when it was ready."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +66,10 @@ class WorkerReady:
     """The version served: that of the directory, or 1 for a servable without version directories and none requested."""
     methods: tuple[MethodInfo, ...]
     models: tuple[dict[str, Any], ...] = ()
-    """Per model: key, engine and why, inputs and outputs; for status pages and logs."""
+    """Per model: key, engine and why, inputs and outputs, and how it takes batches; for status pages, and for workers without
+    device that have their model stages run here."""
+    remote_methods: tuple[str, ...] = ()
+    """The internal methods of device workers that this worker calls, in its order."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,10 +115,12 @@ def decode(line: bytes) -> Message:
         raise ValueError(f"not a control message: {line[:80]!r}")
     if cls is StartWorker:
         fields["channel_fds"] = tuple(fields["channel_fds"])
+        fields["remote_models"] = tuple(fields["remote_models"])
         if fields["dec_key"] is not None:
             fields["dec_key"] = base64.b64decode(fields["dec_key"])
     if cls is WorkerReady:
         fields["models"] = tuple(fields["models"])
+        fields["remote_methods"] = tuple(fields["remote_methods"])
         fields["methods"] = tuple(
             MethodInfo(**{**method, "inputs": tuple(method["inputs"]), "outputs": tuple(method["outputs"])})
             for method in fields["methods"]

@@ -18,9 +18,16 @@ Caller = GrpcCaller | RestCaller
 ROW, SQUARE = np.array([1, 2], np.float32), np.array([[1, 2], [3, 4]], np.float32)
 
 
-@pytest.fixture(scope="module")
-def server(servables_with_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    config = {"servable_directory": str(servables_with_models), "servable_name": "models", "device_ids": 0}
+@pytest.fixture(scope="module", params=[1, 3], ids=["device worker", "with extra workers"])
+def server(
+    request: pytest.FixtureRequest, servables_with_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerProcess]:
+    config = {
+        "servable_directory": str(servables_with_models),
+        "servable_name": "models",
+        "device_ids": 0,
+        "num_parallel_workers": request.param,
+    }
     with ServerProcess(start_script([config]), tmp_path_factory.mktemp("models"), env={"GLOG_v": "1"}) as started:
         started.wait_ready(120)
 

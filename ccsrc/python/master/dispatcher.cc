@@ -19,7 +19,8 @@ namespace {
 using MethodTuple = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>, int, uint32_t, bool>;
 
 uint64_t AddWorker(MasterDispatcher &self, const MasterChannel &channel, const std::string &servable, uint64_t version,
-                   const std::vector<MethodTuple> &methods, bool own_device, std::string label) {
+                   const std::vector<MethodTuple> &methods, bool own_device, std::string label,
+                   std::vector<std::string> remote_methods) {
   std::vector<MethodInfo> infos;
   for (const auto &[name, inputs, outputs, lane, credit, only_model_stages] : methods) {
     if (lane < 0 || lane >= kMaxLanes) {
@@ -28,7 +29,8 @@ uint64_t AddWorker(MasterDispatcher &self, const MasterChannel &channel, const s
     infos.push_back({name, inputs, outputs, lane, credit, only_model_stages});
   }
   nb::gil_scoped_release released;
-  return self.dispatcher().AddWorker(channel.channel, servable, version, std::move(infos), own_device, std::move(label));
+  return self.dispatcher().AddWorker(channel.channel, servable, version, std::move(infos), own_device, std::move(label),
+                                     std::move(remote_methods));
 }
 
 std::tuple<uint64_t, uint64_t, double> Load(MasterDispatcher &self, uint64_t worker) {
@@ -62,7 +64,8 @@ void BindDispatcher(nb::module_ &module) {
       "max_enqueued_requests", [](MasterDispatcher &self) { return self.dispatcher().max_enqueued_requests(); },
       [](MasterDispatcher &self, uint64_t limit) { self.dispatcher().set_max_enqueued_requests(limit); })
     .def_prop_ro("in_flight", [](MasterDispatcher &self) { return self.dispatcher().in_flight(); })
-    .def("add_worker", AddWorker, "channel"_a, "servable"_a, "version"_a, "methods"_a, "own_device"_a, "label"_a)
+    .def("add_worker", AddWorker, "channel"_a, "servable"_a, "version"_a, "methods"_a, "own_device"_a, "label"_a,
+         "remote_methods"_a = std::vector<std::string>())
     .def("drain_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().DrainWorker(worker); }, "worker"_a, Released())
     .def("remove_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().RemoveWorker(worker); }, "worker"_a, Released())
     .def(

@@ -66,8 +66,8 @@ TensorSpec MakeTensorSpec(const std::string &dtype, const std::vector<int64_t> &
 using SubgraphTensors = std::pair<std::vector<TensorSpec>, std::vector<TensorSpec>>;
 
 Model MakeModel(std::string key, int lane, uint32_t batch_size, bool with_batch_dim, bool pad,
-                const std::vector<SubgraphTensors> &subgraphs) {
-  Model model{std::move(key), lane, batch_size, with_batch_dim, pad, {}};
+                const std::vector<SubgraphTensors> &subgraphs, bool remote) {
+  Model model{std::move(key), lane, batch_size, with_batch_dim, pad, remote, {}};
   for (const auto &[inputs, outputs] : subgraphs) {
     model.subgraphs.push_back(Subgraph{inputs, outputs});
   }
@@ -90,7 +90,8 @@ void BindPlan(nb::module_ *module) {
   nb::class_<TensorSpec>(*module, "TensorSpec");
   module->def("tensor_spec", &MakeTensorSpec, "dtype"_a, "shape"_a, "batched"_a);
   nb::class_<Model>(*module, "Model");
-  module->def("model", &MakeModel, "key"_a, "lane"_a, "batch_size"_a, "with_batch_dim"_a, "pad"_a, "subgraphs"_a);
+  module->def("model", &MakeModel, "key"_a, "lane"_a, "batch_size"_a, "with_batch_dim"_a, "pad"_a, "subgraphs"_a,
+              "remote"_a = false);
   nb::class_<Method>(*module, "Method");
   module->def("method", &MakeMethod, "name"_a, "inputs_count"_a, "stages"_a, "returns"_a);
 }

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from mindspore_serving.server._master.merging import Servable
 from mindspore_serving.server.control_messages import StartWorker
@@ -37,6 +38,8 @@ class WorkerSpec:
     enable_lite: bool = False
     worker_count: int = 1
     """Workers of the whole server that load models."""
+    remote_models: tuple[dict[str, Any], ...] = ()
+    """Without a device of its own: the models of the device workers."""
 
     @property
     def version(self) -> int:
@@ -79,6 +82,7 @@ class WorkerSpec:
             worker_count=self.worker_count,
             dec_key=self.servable.dec_key,
             dec_mode=self.servable.dec_mode,
+            remote_models=self.remote_models,
         )
 
 

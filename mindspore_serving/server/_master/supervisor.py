@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import signal
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mindspore_serving import log
 from mindspore_serving.server._master.launch import WorkerSpec
@@ -51,6 +52,8 @@ class Supervisor:
         self._spawn = spawn
         self._on_gone = on_gone
         self._workers: list[Worker] = []
+        self._models: dict[tuple[str, int], tuple[dict[str, Any], ...]] = {}
+        """The models that device workers told of; their servable's workers without device are told when they start."""
         self._owners: dict[WorkerHandle, Worker] = {}
         """The workers by their living processes."""
         self._started: asyncio.Future[None] | None = None
@@ -99,7 +102,10 @@ class Supervisor:
             self._started = None
 
     def _launch(self, worker: Worker) -> None:
-        worker.handle = self._spawn(worker.spec, worker.starts > 0, self)
+        spec = worker.spec
+        if not spec.own_device:
+            spec = dataclasses.replace(spec, remote_models=self._models.get(worker.key, ()))
+        worker.handle = self._spawn(spec, worker.starts > 0, self)
         worker.starts += 1
         self._owners[worker.handle] = worker
 
@@ -146,6 +152,7 @@ class Supervisor:
                 [(m.name, m.inputs, m.outputs, m.lane, m.credit, m.only_model_stages) for m in ready.methods],
                 worker.spec.own_device,
                 worker.spec.label,
+                ready.remote_methods,
             )
         except (RuntimeError, ValueError, TypeError) as error:
             worker.error = str(error)
@@ -153,6 +160,8 @@ class Supervisor:
             worker.handle.kill()
             return
         worker.handle.adopted = True
+        if worker.spec.own_device:
+            self._models[worker.spec.servable.name, ready.version_number] = ready.models
         worker.became_ready(ready, number, self._loop.time())
         log.info("Register success: worker address: %s, pid %d", worker.spec.label, worker.handle.pid)
         self._update_waiting(worker.key)
@@ -220,6 +229,7 @@ class Supervisor:
         """The dispatcher takes a replacement to be starting until it is told otherwise, so nothing is answered yet."""
         if worker.number is not None:
             number, worker.number = worker.number, None
+            worker.in_flight, worker.completed, _ = self._dispatcher.worker_load(number)
             self._dispatcher.remove_worker(number)
 
     # Restarting

@@ -10,7 +10,8 @@ from mindspore_serving.server._master.worker_handle import WorkerHandle
 from mindspore_serving.server.control_messages import WorkerReady
 
 RESTART_DELAYS_S = (0.0, 0.0, 0.0, 0.5, 1.0, 2.0, 4.0)
-"""Wait before the next start after the first, second, ... quick death in a row. One more and the worker has failed.
+"""Wait before the next start after the first, second, ... quick death in a row. One more with nothing to do, and the worker
+has failed; one that died of what it was asked to run goes on with the last delay, or a client could end the server.
 
 An instance that kills workers is tried three times: what waits behind it needs a worker that comes back at once."""
 SERVED_WELL_S = 30.0
@@ -34,6 +35,10 @@ class Worker:
         self.starts = 0
         self.warned_at = -1
         """The count of completed instances at which its silence was last warned about."""
+        self.in_flight = 0
+        """Instances that its last process had when it died."""
+        self.completed = 0
+        """Instances that its last process completed."""
         self._quick_deaths = 0
         self._ready_since: float | None = None
 
@@ -56,12 +61,19 @@ class Worker:
         self._ready_since = now
 
     def restart_delay(self, now: float) -> float | None:
-        """Counts an unwanted death; seconds until the next start, None when it died too often."""
-        if self._ready_since is not None and now - self._ready_since >= SERVED_WELL_S:
+        """Counts an unwanted death; seconds until the next start, None when it died too often.
+
+        A death after work was done, or after a while, is the first in a row."""
+        served_well = self._ready_since is not None and now - self._ready_since >= SERVED_WELL_S
+        if served_well or self.completed > 0:
             self._quick_deaths = 0
+        had_work = self.in_flight > 0
         self._ready_since = None
+        self.in_flight = self.completed = 0
         self._quick_deaths += 1
-        return RESTART_DELAYS_S[self._quick_deaths - 1] if self._quick_deaths <= len(RESTART_DELAYS_S) else None
+        if self._quick_deaths <= len(RESTART_DELAYS_S):
+            return RESTART_DELAYS_S[self._quick_deaths - 1]
+        return RESTART_DELAYS_S[-1] if had_work else None
 
 
 def describe_exit(returncode: int) -> str:

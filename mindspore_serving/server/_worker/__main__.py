@@ -112,7 +112,9 @@ def serve(start: StartWorker, pipeline: Pipeline, worker: Worker, control: Contr
         flush=True,
     )
     worker.serves(pipeline.executor.stop)
-    control.send(WorkerReady(pipeline.version_number, pipeline.methods, pipeline.model_descriptions()))
+    control.send(
+        WorkerReady(pipeline.version_number, pipeline.methods, pipeline.model_descriptions(), pipeline.remote_methods)
+    )
     pipeline.run()
     pipeline.join(_END_TIMEOUT_S)
 

@@ -42,10 +42,12 @@ def model(
     with_batch_dim: bool,
     pad: bool,
     subgraphs: Sequence[tuple[Sequence[TensorSpec], Sequence[TensorSpec]]],
+    remote: bool = False,
 ) -> Model:
     """`lane`: whose thread runs it, from 1. `pad`: each run has exactly `batch_size` rows.
 
-    `subgraphs`: the inputs and outputs of each."""
+    `subgraphs`: the inputs and outputs of each. `remote`: the master has another worker run it; the thread of `lane` then
+    only takes in what it answers to `call_model`."""
 
 class Method: ...
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mindspore_serving.server._worker.backends.base import ANY, SubgraphInfo, TensorInfo
 from mindspore_serving.server.register.signature import ModelDeclaration
@@ -32,6 +33,22 @@ class ModelBatching:
     inputs: tuple[tuple[InstanceTensor, ...], ...]
     """By subgraph."""
     outputs: tuple[tuple[InstanceTensor, ...], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For a worker without device, which has the model run elsewhere."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> ModelBatching:
+        """From what `as_json` gave, perhaps by way of JSON."""
+
+        def tensors(subgraphs: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[tuple[InstanceTensor, ...], ...]:
+            return tuple(
+                tuple(InstanceTensor(tensor["dtype"], tuple(tensor["shape"]), tensor["batched"]) for tensor in subgraph)
+                for subgraph in subgraphs
+            )
+
+        return cls(fields["batch_size"], fields["pad"], tensors(fields["inputs"]), tensors(fields["outputs"]))
 
 
 def batching_of(

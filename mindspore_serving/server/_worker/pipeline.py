@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -42,23 +43,28 @@ class Pipeline:
         self.version_number = choose_version(
             start.servable_directory, start.servable_name, start.version_number, bool(servable.models)
         )
-        self._choices = _choose_engines(start, servable, self.version_number)
-        self._threads = _load_models(start, servable, self.version_number, self._choices)
-        loaded = {number: model for thread in self._threads for number, model in _loaded(thread, start).items()}
-        lanes = {number: thread.lane for thread in self._threads for number in thread.numbers}
-        self._models = [loaded[number] for number in range(len(servable.models))]
-        self._declarations = servable.models
-        planned = [
-            PlannedModel(model, lanes[number], _batching(start, model, loaded[number]))
-            for number, model in enumerate(servable.models)
-        ]
-        # Loaded, the contents of converted files are needed no more.
-        self._choices = [dataclasses.replace(choice, converted=()) for choice in self._choices]
+        self._threads: list[ModelThread] = []
+        self._models: list[LoadedModel] = []
+        self._choices: list[EngineChoice] = []
+        self._planned = self._load_models(start, servable) if start.own_device else _remote_models(start, servable)
         self._log_engines()
-        self._plan: ExecutorPlan = _plan(start, servable, planned)
+        self._plan: ExecutorPlan = _plan(start, servable, self._planned)
         self.executor = _core.Executor(start.channel_fds, self._plan.models, self._plan.methods)
         self._numbers = {model.key: number for number, model in enumerate(servable.models)}
         serve(declaration, self)
+
+    def _load_models(self, start: StartWorker, servable: ServableSignature) -> list[PlannedModel]:
+        choices = _choose_engines(start, servable, self.version_number)
+        self._threads = _start_threads(start, servable, self.version_number, choices)
+        loaded = {number: model for thread in self._threads for number, model in _loaded(thread, start).items()}
+        lanes = {number: thread.lane for thread in self._threads for number in thread.numbers}
+        self._models = [loaded[number] for number in range(len(servable.models))]
+        # Loaded, the contents of converted files are needed no more.
+        self._choices = [dataclasses.replace(choice, converted=()) for choice in choices]
+        return [
+            PlannedModel(model, lanes[number], _batching(start, model, loaded[number]))
+            for number, model in enumerate(servable.models)
+        ]
 
     @property
     def methods(self) -> tuple[MethodInfo, ...]:
@@ -66,26 +72,38 @@ class Pipeline:
         return self._plan.infos
 
     def model_descriptions(self) -> tuple[dict[str, Any], ...]:
-        """Each model's key, engine and signature, for status pages."""
+        """Key, engine and why, signature and batching of each model loaded here: for status pages, and for workers
+        without a device."""
         return tuple(
             {
-                "key": declaration.key,
+                "key": planned.declaration.key,
                 "engine": model.engine,
                 "why": choice.why,
                 "inputs": [[str(info) for info in subgraph.inputs] for subgraph in model.subgraphs],
                 "outputs": [[str(info) for info in subgraph.outputs] for subgraph in model.subgraphs],
+                "batching": planned.batching.as_json(),
             }
-            for declaration, model, choice in zip(self._declarations, self._models, self._choices, strict=True)
+            for planned, model, choice in zip(self._planned, self._models, self._choices, strict=False)
         )
 
+    @property
+    def remote_methods(self) -> tuple[str, ...]:
+        """The internal methods that models of other workers are called by, in the executor's order."""
+        return self._plan.remote_methods
+
     def _log_engines(self) -> None:
-        for declaration, model, choice in zip(self._declarations, self._models, self._choices, strict=True):
-            log.info(f"Model '{declaration.key}' is run by {model.engine}: {choice.why}")
+        for planned, model, choice in zip(self._planned, self._models, self._choices, strict=False):
+            log.info(f"Model '{planned.declaration.key}' is run by {model.engine}: {choice.why}")
 
     def run(self) -> None:
         """Runs the Python stages in this thread, until the executor is stopped."""
         for thread in self._threads:
             thread.serve(self.executor)
+        if any(model.remote for model in self._planned):
+            # Takes in what other workers answer to Model.call: a Python function may be waiting for it in this thread.
+            threading.Thread(
+                target=self.executor.next_model_batch, args=(_MODEL_LANE,), name="remote-models", daemon=True
+            ).start()
         on_batch = _log_stage if info_is_on() else None
         self.executor.run_python_lane(self._plan.functions, _log_failure, on_batch)
 
@@ -101,17 +119,27 @@ class Pipeline:
     def subgraph_input_counts(self, key: str) -> Sequence[int] | None:
         """For `Model.call`: the number of inputs of each subgraph, or None for an unknown model."""
         number = self._numbers.get(key)
-        return None if number is None else [len(subgraph.inputs) for subgraph in self._models[number].subgraphs]
+        return None if number is None else [len(inputs) for inputs in self._planned[number].batching.inputs]
+
+
+def _remote_models(start: StartWorker, servable: ServableSignature) -> list[PlannedModel]:
+    """The models as the device workers have them, which run them for this one."""
+    described = {model["key"]: model for model in start.remote_models}
+    if missing := [model.key for model in servable.models if model.key not in described]:
+        raise RuntimeError(
+            f"Servable '{start.servable_name}' has models declared by declare_model, but parameter 'device_ids' of "
+            f"ServableStartConfig is not set and no worker occupies a device, when the device target is not CPU: "
+            f"{', '.join(missing)}"
+        )
+    return [
+        PlannedModel(model, _MODEL_LANE, ModelBatching.from_json(described[model.key]["batching"]), remote=True)
+        for model in servable.models
+    ]
 
 
 def _choose_engines(start: StartWorker, servable: ServableSignature, version_number: int) -> list[EngineChoice]:
     if not servable.models:
         return []
-    if not start.own_device:
-        raise RuntimeError(
-            f"Servable '{start.servable_name}' has models declared by declare_model, but this worker has no device of "
-            f"its own and cannot load them"
-        )
     if start.enable_lite:
         return [EngineChoice(MINDSPORE_LITE, "enable_lite=True") for _ in servable.models]
     try:
@@ -125,7 +153,7 @@ def _model_directory(start: StartWorker, version_number: int) -> str:
     return os.path.join(start.servable_directory, start.servable_name, str(version_number))
 
 
-def _load_models(
+def _start_threads(
     start: StartWorker, servable: ServableSignature, version_number: int, choices: Sequence[EngineChoice]
 ) -> list[ModelThread]:
     """MindSpore wants all its models in one thread; the others get one each, as long as there are lanes."""

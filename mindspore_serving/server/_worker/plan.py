@@ -27,11 +27,13 @@ _MIN_CREDIT = 8
 
 @dataclasses.dataclass(frozen=True)
 class PlannedModel:
-    """A loaded model, where it runs and how it takes batches."""
+    """A model, where it runs and how it takes batches."""
 
     declaration: ModelDeclaration
     lane: int
     batching: ModelBatching
+    remote: bool = False
+    """Whether a worker with a device runs it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,9 @@ class ExecutorPlan:
     methods: list[_core.Method]
     functions: list[Callable[..., Any]]
     infos: tuple[MethodInfo, ...]
+    """The servable's methods, then the internal ones: the executor numbers them alike."""
+    remote_methods: tuple[str, ...]
+    """The internal methods of other workers that the executor calls, in its order."""
 
 
 def build_plan(servable: ServableSignature, models: Sequence[PlannedModel]) -> ExecutorPlan:
@@ -56,7 +61,9 @@ def build_plan(servable: ServableSignature, models: Sequence[PlannedModel]) -> E
         models=[_plan_model(model) for model in models],
         methods=methods,
         functions=functions,
-        infos=tuple(_method_info(method, by_key) for method in servable.methods),
+        infos=tuple(_method_info(method, by_key) for method in servable.methods)
+        + tuple(info for model in models if not model.remote for info in _internal_methods(model)),
+        remote_methods=tuple(name for model in models if model.remote for name in _internal_names(model)),
     )
 
 
@@ -71,6 +78,7 @@ def _plan_model(model: PlannedModel) -> _core.Model:
         batch_size=batching.batch_size,
         with_batch_dim=model.declaration.with_batch_dim,
         pad=batching.pad,
+        remote=model.remote,
         subgraphs=[
             (_specs(inputs), _specs(outputs)) for inputs, outputs in zip(batching.inputs, batching.outputs, strict=True)
         ],
@@ -150,6 +158,32 @@ def stage_batch_size(stage: Stage, method: MethodSignature, models: ModelsByKey)
     return min(sizes) if first else max(sizes)
 
 
+def _lane(model: PlannedModel) -> int:
+    """Whose bell a new instance rings; any thread can send on what another worker runs."""
+    return PYTHON_LANE if model.remote else model.lane
+
+
+def _internal_names(model: PlannedModel) -> list[str]:
+    return [f"@call_{model.declaration.key}_{number}" for number in range(len(model.batching.inputs))]
+
+
+def _internal_methods(model: PlannedModel) -> list[MethodInfo]:
+    """The methods by which workers without a device have this model run; clients cannot reach them."""
+    return [
+        MethodInfo(
+            name=name,
+            inputs=tuple(f"x{i}" for i in range(len(inputs))),
+            outputs=tuple(f"y{i}" for i in range(len(outputs))),
+            lane=model.lane,
+            credit=max(_MIN_CREDIT, _CREDIT_BATCHES * model.batching.batch_size),
+            only_model_stages=True,
+        )
+        for name, inputs, outputs in zip(
+            _internal_names(model), model.batching.inputs, model.batching.outputs, strict=True
+        )
+    ]
+
+
 def _method_info(method: MethodSignature, models: ModelsByKey) -> MethodInfo:
     batch_sizes = [stage_batch_size(stage, method, models) for stage in method.stages]
     first = next((stage for stage in method.stages if not isinstance(stage, BuiltinStage)), None)
@@ -157,7 +191,7 @@ def _method_info(method: MethodSignature, models: ModelsByKey) -> MethodInfo:
         name=method.name,
         inputs=method.inputs,
         outputs=method.outputs,
-        lane=models[first.model_key][1].lane if isinstance(first, ModelStage) else PYTHON_LANE,
+        lane=_lane(models[first.model_key][1]) if isinstance(first, ModelStage) else PYTHON_LANE,
         credit=max(_MIN_CREDIT, _CREDIT_BATCHES * max(batch_sizes, default=1)),
         only_model_stages=bool(method.stages) and all(isinstance(stage, ModelStage) for stage in method.stages),
     )

@@ -20,11 +20,11 @@ struct Ring {
 };
 
 RingEntry Entry(uint64_t token) {
-  return RingEntry{EntryKind::kInstance, 0, token, token * 3, ~token, {token, 1, 2, 3}};
+  return RingEntry{EntryKind::kInstance, 0, token, token * 3, ~token, token, 1, {2, 3}};
 }
 
 bool IsEntry(const RingEntry &entry, uint64_t token) {
-  return entry.token == token && entry.offset == token * 3 && entry.size_bytes == ~token && entry.unused[0] == token;
+  return entry.token == token && entry.offset == token * 3 && entry.size_bytes == ~token && entry.reserve_bytes == token;
 }
 
 TEST(RingTest, KeepsOrderOverManyWraps) {

@@ -109,7 +109,7 @@ class FakeDispatcher:
         self._complete: list[tuple[int, int, bytes]] = []
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
-    def add_worker(self, channel, servable, version, methods, own_device, label) -> int:
+    def add_worker(self, channel, servable, version, methods, own_device, label, remote_methods=()) -> int:
         if self.refuse_worker:
             raise RuntimeError(self.refuse_worker)
         self._numbers += 1

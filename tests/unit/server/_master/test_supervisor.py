@@ -205,6 +205,34 @@ def test_repeated_quick_deaths_end_in_failure(run):
     run(scenario)
 
 
+def test_deaths_at_work_never_end_in_failure(run):
+    """A client whose instances kill workers must not end the server."""
+
+    async def scenario(stage: Stage) -> None:
+        await stage.serve(DEVICE_0)
+        for count in range(1, 7):
+            stage.dispatcher.load = (1, 0, 0.0)
+            stage.processes[-1].end(1)
+            await until(lambda count=count: len(stage.processes) == count + 1)
+            stage.processes[-1].ready()
+        assert stage.states == [S.READY]
+        assert stage.gone == 0
+
+    run(scenario)
+
+
+def test_a_death_after_work_was_done_is_the_first_in_a_row(run):
+    async def scenario(stage: Stage) -> None:
+        await stage.serve(DEVICE_0)
+        for _ in range(6):
+            stage.dispatcher.load = (1, 5, 0.0)
+            stage.processes[-1].end(1)
+            assert stage.states == [S.STARTING]
+            stage.processes[-1].ready()
+
+    run(scenario)
+
+
 def test_having_served_well_forgives_deaths(run, monkeypatch):
     monkeypatch.setattr(worker_module, "SERVED_WELL_S", 0.0)
 

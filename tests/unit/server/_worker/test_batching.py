@@ -112,8 +112,13 @@ def test_methods_are_told_to_the_master(declared):
 
     plan = build_plan(declared.signature(), planned(declared.signature(), [2, 16]))
     infos = {info.name: info for info in plan.infos}
+    assert [info.name for info in plan.infos[-2:]] == ["@call_small_0", "@call_large_0"]
+    assert (infos["@call_large_0"].inputs, infos["@call_large_0"].outputs) == (("x0",), ("y0",))
+    assert infos["@call_large_0"].only_model_stages
     assert (infos["models_only"].inputs, infos["models_only"].outputs) == (("a", "b"), ("y", "z"))
-    assert [(info.lane, info.credit, info.only_model_stages) for info in plan.infos] == [
+    assert [
+        (info.lane, info.credit, info.only_model_stages) for info in plan.infos if not info.name.startswith("@")
+    ] == [
         (1, 48, True),
         (0, 120, False),
         (1, 8, False),

@@ -179,7 +179,8 @@ def test_an_array_that_is_kept_stays_valid(worker, master):
 
     results = run(worker, keep, *[{"x": [i, i]} for i in range(40)])
     assert results == [{"y": [i, i]} for i in range(40)]
-    assert [array.tolist() for array in kept] == [[i, i] for i in range(40)]
+    # Instances are independent: which runs first is not promised.
+    assert sorted(array.tolist() for array in kept) == [[i, i] for i in range(40)]
 
 
 def test_arrays_are_not_kept_alive_by_the_worker(worker):
