@@ -66,8 +66,8 @@ class WorkerReady:
     """The version served: that of the directory, or 1 for a servable without version directories and none requested."""
     methods: tuple[MethodInfo, ...]
     models: tuple[dict[str, Any], ...] = ()
-    """Per model: key, engine and why, inputs and outputs, and how it takes batches; for status pages, and for workers without
-    device that have their model stages run here."""
+    """Per model: key, engine and why, inputs and outputs, and how it takes batches; for status pages, and for workers
+    without device that have their model stages run here."""
     remote_methods: tuple[str, ...] = ()
     """The internal methods of device workers that this worker calls, in its order."""
 

@@ -27,9 +27,13 @@ class Dispatcher:
         label: str,
         remote_methods: Sequence[str] = (),
     ) -> int:
-        """A worker that is READY gets traffic from now on; returns its number. `methods`: name, inputs, outputs, lane,
-        credit, only_model_stages, in the worker's order. `label` names the worker in error texts. `remote_methods`: the internal methods that a worker without device calls, in
-        its order."""
+        """A worker that is READY gets traffic from now on; returns its number.
+
+        Args:
+            methods: name, inputs, outputs, lane, credit, only_model_stages, in the worker's order.
+            label: names the worker in error texts.
+            remote_methods: the internal methods that a worker without device calls, in its order.
+        """
     def drain_worker(self, worker: int) -> None:
         """No new instances for it; what runs there goes on."""
     def remove_worker(self, worker: int) -> None:

@@ -10,8 +10,9 @@ from mindspore_serving.server._master.worker_handle import WorkerHandle
 from mindspore_serving.server.control_messages import WorkerReady
 
 RESTART_DELAYS_S = (0.0, 0.0, 0.0, 0.5, 1.0, 2.0, 4.0)
-"""Wait before the next start after the first, second, ... quick death in a row. One more with nothing to do, and the worker
-has failed; one that died of what it was asked to run goes on with the last delay, or a client could end the server.
+"""Wait before the next start after the first, second, ... quick death in a row. One more with nothing to do, and the
+worker has failed; one that died of what it was asked to run goes on with the last delay, or a client could end the
+server.
 
 An instance that kills workers is tried three times: what waits behind it needs a worker that comes back at once."""
 SERVED_WELL_S = 30.0

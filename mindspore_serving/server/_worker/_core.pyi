@@ -46,8 +46,8 @@ def model(
 ) -> Model:
     """`lane`: whose thread runs it, from 1. `pad`: each run has exactly `batch_size` rows.
 
-    `subgraphs`: the inputs and outputs of each. `remote`: the master has another worker run it; the thread of `lane` then
-    only takes in what it answers to `call_model`."""
+    `subgraphs`: the inputs and outputs of each. `remote`: the master has another worker run it; the thread of `lane`
+    then only takes in what is answered to `call_model`."""
 
 class Method: ...
 
