@@ -88,12 +88,20 @@ Error CheckInstances(const Request &request, const MethodInfo &method) {
   return {};
 }
 
-std::string NotAvailableText(const Request &request, std::string_view what) {
+Error QueueFull(uint64_t limit) {
+  return MakeError(ErrorKind::kQueueFull, "Serving Error: enqueued requests count exceeds the limit " + std::to_string(limit));
+}
+
+Error MethodChanged() {
+  return MakeError(ErrorKind::kUnknownServable, "The method has changed with a restart, method is not available");
+}
+
+Error NotAvailable(const Request &request, ErrorKind kind, std::string_view what) {
   std::string text = "Request servable(" + request.servable + ") method(" + request.method + ") ";
   if (request.version > 0) {
     text += " version(" + std::to_string(request.version) + ") ";
   }
-  return text + ", " + std::string(what) + " is not available";
+  return MakeError(kind, text + ", " + std::string(what) + " is not available");
 }
 
 }  // namespace mindspore::serving

@@ -11,7 +11,12 @@ namespace mindspore::serving {
 /// No error: the request may be queued.
 Error CheckInstances(const Request &request, const MethodInfo &method);
 
+Error QueueFull(uint64_t limit);
+
+/// For what waited for a method that a restarted worker does not announce as it was.
+Error MethodChanged();
+
 /// "Request servable(<name>) method(<method>)  version(<v>) , <what> is not available"
-std::string NotAvailableText(const Request &request, std::string_view what);
+Error NotAvailable(const Request &request, ErrorKind kind, std::string_view what);
 
 }  // namespace mindspore::serving

@@ -11,6 +11,8 @@
 
 namespace mindspore::serving {
 
+struct MethodQueue;
+
 /// Where the answer to a call goes: a front end's side of it. Complete is called exactly once, from any thread and without
 /// any lock held; the sink may destroy itself in it.
 class CallSink {
@@ -21,9 +23,13 @@ class CallSink {
 
 /// One admitted request on its way. Shared by its queue entries, the instances in flight and the front end.
 struct Call {
-  Call(std::unique_ptr<Request> call_request, std::shared_ptr<const MethodInfo> call_method, CallSink *call_sink,
-       bool call_is_public)
-      : request(std::move(call_request)), method(std::move(call_method)), sink(call_sink), is_public(call_is_public) {
+  Call(std::unique_ptr<Request> call_request, std::shared_ptr<const MethodInfo> call_method,
+       std::shared_ptr<MethodQueue> call_queue, CallSink *call_sink, bool call_is_public)
+      : request(std::move(call_request)),
+        method(std::move(call_method)),
+        queue(std::move(call_queue)),
+        sink(call_sink),
+        is_public(call_is_public) {
     pending = static_cast<uint32_t>(request->instances.size());
     reply.servable = request->servable;
     reply.method = request->method;
@@ -33,6 +39,7 @@ struct Call {
 
   const std::unique_ptr<Request> request;  ///< kept until the end: a retry starts from what arrived
   const std::shared_ptr<const MethodInfo> method;
+  const std::shared_ptr<MethodQueue> queue;  ///< where its instances wait
   /// Each entry of `reply.instances` is written once, by whoever finishes that instance; the last one to count
   /// `pending` down reads them all.
   Reply reply;

@@ -11,10 +11,6 @@
 namespace mindspore::serving {
 namespace {
 
-Error NotAvailable(const Request &request, ErrorKind kind, std::string_view what) {
-  return MakeError(kind, NotAvailableText(request, what));
-}
-
 Reply EmptyReply(const Request &request) {
   Reply reply;
   reply.servable = request.servable;
@@ -48,22 +44,24 @@ std::shared_ptr<Call> Dispatcher::Submit(std::unique_ptr<Request> request, CallS
   Error refusal;
   std::shared_ptr<Call> call;
   if (in_flight_.fetch_add(1, std::memory_order_relaxed) >= limit) {
-    refusal = MakeError(ErrorKind::kQueueFull, "Serving Error: enqueued requests count exceeds the limit " + std::to_string(limit));
+    refusal = QueueFull(limit);
   } else {
-    std::vector<Outgoing> outgoing;
+    RoutingTable::Route route;
+    std::shared_ptr<const MethodInfo> method;
     {
-      std::unique_lock lock(mutex_);
-      RoutingTable::Route route;
-      refusal = Admit(*request, &route);
-      if (!refusal) {
-        call = std::make_shared<Call>(std::move(request), route.queue->info, sink, true);
-                for (uint32_t index = 0; index < call->request->instances.size(); ++index) {
-          route.queue->waiting.push_back({call, index, 0});
-        }
-        TakeReady(route.endpoint, route.queue.get(), &outgoing);
-      }
+      std::lock_guard lock(mutex_);
+      refusal = Resolve(*request, &route);
+      method = route.queue == nullptr ? nullptr : route.queue->info;
     }
-    SendAll(std::move(outgoing));
+    if (!refusal) {
+      // Without the lock: a long string takes long to check.
+      refusal = CheckInstances(*request, *method);
+    }
+    if (!refusal) {
+      std::vector<Outgoing> outgoing;
+      refusal = Enqueue(&request, sink, route, &call, &outgoing);
+      SendAll(std::move(outgoing));
+    }
   }
   if (refusal) {
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
@@ -74,8 +72,8 @@ std::shared_ptr<Call> Dispatcher::Submit(std::unique_ptr<Request> request, CallS
   return call;
 }
 
-// The checks in the order that clients know. Runs under the lock: checking a request is a few hundred nanoseconds, except for long strings.
-Error Dispatcher::Admit(const Request &request, RoutingTable::Route *route) {
+// The checks in the order that clients know: servable, method, then the caller checks the instances.
+Error Dispatcher::Resolve(const Request &request, RoutingTable::Route *route) {
   if (stopped_) {
     return NotAvailable(request, ErrorKind::kNoWorker, "servable");
   }
@@ -87,12 +85,27 @@ Error Dispatcher::Admit(const Request &request, RoutingTable::Route *route) {
   if (route->queue == nullptr || internal) {
     return NotAvailable(request, ErrorKind::kUnknownServable, "method");
   }
-  if (Error error = CheckInstances(request, *route->queue->info)) {
-    return error;
+  return {};
+}
+
+// Puts a checked request into its queue, unless things have changed meanwhile.
+Error Dispatcher::Enqueue(std::unique_ptr<Request> *request, CallSink *sink, const RoutingTable::Route &route,
+                          std::shared_ptr<Call> *call, std::vector<Outgoing> *outgoing) {
+  std::lock_guard lock(mutex_);
+  if (stopped_) {
+    return NotAvailable(**request, ErrorKind::kNoWorker, "servable");
   }
-  if (route->endpoint->starting == 0 && !HasReadyWorker(*route->endpoint, *route->queue->info)) {
-    return NotAvailable(request, ErrorKind::kNoWorker, "servable");
+  if (route.queue->retired) {
+    return NotAvailable(**request, ErrorKind::kUnknownServable, "method");
   }
+  if (route.endpoint->starting == 0 && !HasReadyWorker(*route.endpoint, *route.queue)) {
+    return NotAvailable(**request, ErrorKind::kNoWorker, "servable");
+  }
+  *call = std::make_shared<Call>(std::move(*request), route.queue->info, route.queue, sink, true);
+  for (uint32_t index = 0; index < (*call)->request->instances.size(); ++index) {
+    route.queue->waiting.push_back({*call, index, 0});
+  }
+  TakeReady(route.endpoint, outgoing);
   return {};
 }
 
@@ -100,8 +113,14 @@ void Dispatcher::Cancel(const std::shared_ptr<Call> &call) {
   if (call->completed.exchange(true)) {
     return;
   }
+  Entries dropped;  // freed without the lock: they may hold the last share of much memory
   {
     std::lock_guard lock(mutex_);
+    for (auto *entries : {&call->queue->waiting, &call->queue->alone}) {
+      const auto rest = std::stable_partition(entries->begin(), entries->end(), [&](const QueueEntry &entry) { return entry.call != call; });
+      std::move(rest, entries->end(), std::back_inserter(dropped));
+      entries->erase(rest, entries->end());
+    }
     for (const auto &[number, link] : links_) {
       for (uint32_t index = 0; index < link.second->slots.size(); ++index) {
         const auto &slot = link.second->slots[index];
@@ -119,13 +138,9 @@ void Dispatcher::Cancel(const std::shared_ptr<Call> &call) {
 
 // --- master to worker ---
 
-void Dispatcher::TakeReady(Endpoint *endpoint, MethodQueue *queue, std::vector<Outgoing> *outgoing) {
-  auto take_from = [&](std::deque<QueueEntry> *entries, auto choose_worker) {
+void Dispatcher::TakeReady(Endpoint *endpoint, std::vector<Outgoing> *outgoing) {
+  auto take_from = [&](MethodQueue *queue, std::deque<QueueEntry> *entries, auto choose_worker) {
     while (!entries->empty()) {
-      if (entries->front().call->completed.load(std::memory_order_relaxed)) {
-        entries->pop_front();  // cancelled while it waited
-        continue;
-      }
       auto [worker, method] = choose_worker(endpoint, *queue);
       if (worker == nullptr) {
         return;
@@ -136,8 +151,20 @@ void Dispatcher::TakeReady(Endpoint *endpoint, MethodQueue *queue, std::vector<O
       outgoing->push_back({endpoint, worker, std::move(entry), token, method, worker->methods[method].lane, worker->space_epoch});
     }
   };
-  take_from(&queue->alone, ChooseIdleWorker);
-  take_from(&queue->waiting, ChooseWorker);
+  // Those that need a worker for themselves first, whatever their method: a worker that was reserved stays so until they have run.
+  bool someone_waits_alone = false;
+  for (auto &[name, queue] : endpoint->methods) {
+    take_from(queue.get(), &queue->alone, ChooseIdleWorker);
+    someone_waits_alone |= !queue->alone.empty();
+  }
+  for (const auto &worker : endpoint->workers) {
+    if (worker->reserved && worker->in_flight == 0 && !someone_waits_alone) {
+      worker->reserved = false;
+    }
+  }
+  for (auto &[name, queue] : endpoint->methods) {
+    take_from(queue.get(), &queue->waiting, ChooseWorker);
+  }
 }
 
 void Dispatcher::SendAll(std::vector<Outgoing> outgoing) {
@@ -177,6 +204,7 @@ bool Dispatcher::SendInstance(Outgoing *outgoing) {
       outgoing->link->Remove(outgoing->token);
     }
     FinishInstance(outgoing->entry, {{}, MakeError(ErrorKind::kTooLarge, text)});
+    PumpEndpoint(outgoing->endpoint);
     return true;
   }
   const auto offset = channel->Allocate(block_bytes);
@@ -212,6 +240,7 @@ bool Dispatcher::SendInstance(Outgoing *outgoing) {
 // The worker's memory (or ring) is full: the instances go back to the heads of their queues until something is released.
 void Dispatcher::ReturnUnsent(std::vector<Outgoing> unsent) {
   std::vector<Outgoing> again;
+  Entries orphans;
   {
     std::lock_guard lock(mutex_);
     for (auto &one : std::views::reverse(unsent)) {
@@ -219,19 +248,20 @@ void Dispatcher::ReturnUnsent(std::vector<Outgoing> unsent) {
         continue;  // the worker died meanwhile and the instance runs elsewhere
       }
       WorkerLink::Slot slot = one.link->Remove(one.token);
-      auto &queue = slot.entry.deaths == kMaxRetries ? slot.queue->alone : slot.queue->waiting;
-      queue.push_front(std::move(slot.entry));
+      if (slot.queue->retired) {
+        orphans.push_back(std::move(slot.entry));
+      } else {
+        auto &queue = slot.entry.deaths == kMaxRetries ? slot.queue->alone : slot.queue->waiting;
+        queue.push_front(std::move(slot.entry));
+      }
       // Space that was freed since the choice was made would not be told again.
       one.link->space_refused = one.link->space_epoch == one.space_epoch;
     }
     for (const auto &one : unsent) {
-      if (!one.link->space_refused && !one.link->gone) {
-        for (auto &[name, queue] : one.endpoint->methods) {
-          TakeReady(one.endpoint, queue.get(), &again);
-        }
-      }
+      TakeReady(one.endpoint, &again);  // another worker may have room
     }
   }
+  FailEntries(std::move(orphans), MethodChanged());
   SendAll(std::move(again));
 }
 
@@ -239,9 +269,7 @@ void Dispatcher::PumpEndpoint(Endpoint *endpoint) {
   std::vector<Outgoing> outgoing;
   {
     std::lock_guard lock(mutex_);
-    for (auto &[name, queue] : endpoint->methods) {
-      TakeReady(endpoint, queue.get(), &outgoing);
-    }
+    TakeReady(endpoint, &outgoing);
   }
   SendAll(std::move(outgoing));
 }

@@ -43,9 +43,10 @@ class Dispatcher {
   void Cancel(const std::shared_ptr<Call> &call);
 
   // --- supervisor ---
-  /// `remote_methods`: the internal methods that the worker's kModelCall entries number.
+  /// `remote_methods`: the internal methods that the worker's kModelCall entries number. `process`: a pidfd of the worker, which is
+  /// killed through it when its channel makes no sense any more; its death then goes the ordinary way.
   uint64_t AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
-                     bool own_device, std::string label, std::vector<std::string> remote_methods = {});
+                     bool own_device, std::string label, std::vector<std::string> remote_methods = {}, UniqueFd process = {});
   void DrainWorker(uint64_t worker);
   /// Ends the worker's channel, takes the results it had written, and runs the rest elsewhere. Until SetStarting says otherwise a
   /// replacement is taken to be starting.
@@ -65,8 +66,10 @@ class Dispatcher {
   struct Outgoing;
   using Entries = std::vector<QueueEntry>;
 
-  Error Admit(const Request &request, RoutingTable::Route *route);
-  void TakeReady(Endpoint *endpoint, MethodQueue *queue, std::vector<Outgoing> *outgoing);
+  Error Resolve(const Request &request, RoutingTable::Route *route);
+  Error Enqueue(std::unique_ptr<Request> *request, CallSink *sink, const RoutingTable::Route &route, std::shared_ptr<Call> *call,
+                std::vector<Outgoing> *outgoing);
+  void TakeReady(Endpoint *endpoint, std::vector<Outgoing> *outgoing);
   void SendAll(std::vector<Outgoing> outgoing);
   bool SendInstance(Outgoing *outgoing);
   void ReturnUnsent(std::vector<Outgoing> unsent);
@@ -77,7 +80,12 @@ class Dispatcher {
   bool StartModelCall(Endpoint *endpoint, WorkerLink *link, const RingEntry &entry);
   void SubmitModelCall(Endpoint *endpoint, const std::string &method, std::unique_ptr<Request> request, CallSink *sink);
   void HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link, std::vector<RingEntry> *results);
-  void Requeue(WorkerLink *link, Entries *given_up);
+  void RetireQueues(Endpoint *endpoint, Entries *orphans);
+  struct Lost {
+    Entries given_up;  ///< their workers died too often
+    Entries orphans;   ///< their method is not there any more
+  };
+  void Requeue(WorkerLink *link, Lost *lost);
 
   void FinishInstance(const QueueEntry &entry, InstanceResult result);
   void FailEntries(Entries entries, const Error &error);

@@ -1,3 +1,7 @@
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <utility>
 
 #include "dispatch/admission.h"
@@ -8,8 +12,24 @@ namespace mindspore::serving {
 namespace {
 
 constexpr int kReaderLane = 0;
+constexpr size_t kMaxEntriesAfterClose = 8192;
 
-Error NotAvailable(const Request &request) { return MakeError(ErrorKind::kNoWorker, NotAvailableText(request, "servable")); }
+// A channel that closed without its worker being removed is one whose ring made no sense: the worker is ended, so that its death
+// goes the ordinary way.
+void EndProcess(const UniqueFd &process) {
+  if (process) {
+    ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
+  }
+}
+
+// Nothing may wait there any more; what does is handed out.
+void Retire(MethodQueue *queue, std::vector<QueueEntry> *orphans) {
+  queue->retired = true;
+  for (auto *entries : {&queue->alone, &queue->waiting}) {
+    std::move(entries->begin(), entries->end(), std::back_inserter(*orphans));
+    entries->clear();
+  }
+}
 
 }  // namespace
 
@@ -19,9 +39,11 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
   constexpr size_t kMaxBatch = 32;
   Channel &channel = *link->channel;
   std::vector<RingEntry> results;
+  // What had been written before the channel closed counts, but a worker may go on writing.
+  size_t left_after_close = kMaxEntriesAfterClose;
   for (;;) {
     bool called = false;
-    while (results.size() < kMaxBatch) {
+    while (results.size() < kMaxBatch && (!channel.closed() || left_after_close-- > 0)) {
       const auto entry = channel.Receive();
       if (!entry.has_value()) {
         break;
@@ -44,7 +66,7 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
       StartParkedCalls(endpoint, link.get());
       HandleResults(endpoint, link, &results);
     } else if (channel.closed()) {
-      return;
+      break;
     } else if (!link->reader_is_drowsy) {
       channel.PrepareSleep(kReaderLane);
       link->reader_is_drowsy = true;  // one more look before sleeping
@@ -53,6 +75,13 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
       channel.Sleep(kReaderLane);
     }
     link->reader_is_drowsy = false;
+    if (left_after_close > kMaxEntriesAfterClose) {
+      break;
+    }
+  }
+  std::lock_guard lock(mutex_);
+  if (!link->gone) {
+    EndProcess(link->process);
   }
 }
 
@@ -86,7 +115,7 @@ void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerL
 // --- supervision ---
 
 uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
-                               bool own_device, std::string label, std::vector<std::string> remote_methods) {
+                               bool own_device, std::string label, std::vector<std::string> remote_methods, UniqueFd process) {
   Endpoint *endpoint;
   std::shared_ptr<WorkerLink> link;
   Entries orphans;
@@ -95,12 +124,11 @@ uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::stri
     endpoint = routes_.Add(servable, version);
     const uint64_t number = next_worker_++;
     link = std::make_shared<WorkerLink>(number, std::move(label), std::move(channel), own_device, std::move(remote_methods));
+    link->process = std::move(process);
     for (auto &info : methods) {
       auto &queue = endpoint->methods[info.name];
       if (queue != nullptr && !queue->info->SameSignature(info)) {
-        // The servable's configuration has changed with the restart: calls made for the old method cannot be run.
-        orphans.insert(orphans.end(), queue->waiting.begin(), queue->waiting.end());
-        orphans.insert(orphans.end(), queue->alone.begin(), queue->alone.end());
+        Retire(queue.get(), &orphans);
         queue = nullptr;
       }
       const uint32_t credit = info.credit;
@@ -112,12 +140,26 @@ uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::stri
       link->methods.push_back({queue, 0, credit, lane});
     }
     endpoint->workers.push_back(link);
+    RetireQueues(endpoint, &orphans);
     links_[number] = {endpoint, link};
     readers_[number] = std::thread([this, endpoint, link] { ReadReplies(endpoint, link); });
   }
-  FailEntries(std::move(orphans), MakeError(ErrorKind::kUnknownServable, "The method has changed while the request waited"));
+  FailEntries(std::move(orphans), MethodChanged());
   PumpEndpoint(endpoint);
   return link->number;
+}
+
+// Methods that no worker has any more, since the servable's configuration has changed with a restart.
+void Dispatcher::RetireQueues(Endpoint *endpoint, Entries *orphans) {
+  std::erase_if(endpoint->methods, [&](auto &named) {
+    const bool announced = std::ranges::any_of(endpoint->workers, [&](const auto &worker) {
+      return std::ranges::any_of(worker->methods, [&](const auto &method) { return method.queue == named.second; });
+    });
+    if (!announced) {
+      Retire(named.second.get(), orphans);
+    }
+    return !announced;
+  });
 }
 
 void Dispatcher::DrainWorker(uint64_t worker) {
@@ -148,18 +190,19 @@ void Dispatcher::RemoveWorker(uint64_t worker) {
   }
   link->channel->Close();
   reader.join();  // it takes the results that had been written before
-  Entries given_up;
+  Lost lost;
   {
     std::lock_guard lock(mutex_);
-    Requeue(link.get(), &given_up);
+    Requeue(link.get(), &lost);
   }
-  FailEntries(std::move(given_up), MakeError(ErrorKind::kInternal, "Serving Error: " + std::to_string(kMaxRetries + 1) +
+  FailEntries(std::move(lost.orphans), MethodChanged());
+  FailEntries(std::move(lost.given_up), MakeError(ErrorKind::kInternal, "Serving Error: " + std::to_string(kMaxRetries + 1) +
                                                                      " workers died while they ran this instance, it is not tried again"));
   PumpEndpoint(endpoint);
 }
 
 // What the dead worker had runs again: the second time like any other, the last time alone.
-void Dispatcher::Requeue(WorkerLink *link, Entries *given_up) {
+void Dispatcher::Requeue(WorkerLink *link, Lost *lost) {
   for (uint32_t index = 0; index < link->slots.size(); ++index) {
     if (!link->slots[index].used) {
       continue;
@@ -167,7 +210,9 @@ void Dispatcher::Requeue(WorkerLink *link, Entries *given_up) {
     WorkerLink::Slot slot = link->Remove(uint64_t{link->slots[index].generation} << 32 | index);
     slot.entry.deaths += slot.sent ? 1 : 0;
     if (stopped_ || slot.entry.deaths > kMaxRetries) {
-      given_up->push_back(std::move(slot.entry));
+      lost->given_up.push_back(std::move(slot.entry));
+    } else if (slot.queue->retired) {
+      lost->orphans.push_back(std::move(slot.entry));
     } else if (slot.entry.deaths == kMaxRetries) {
       slot.queue->alone.push_back(std::move(slot.entry));
     } else {
@@ -196,14 +241,14 @@ void Dispatcher::FailWaiting(const std::string &servable, uint64_t version) {
     }
   }
   for (auto &entry : waiting) {
-    FinishInstance(entry, {{}, NotAvailable(*entry.call->request)});
+    FinishInstance(entry, {{}, NotAvailable(*entry.call->request, ErrorKind::kNoWorker, "servable")});
   }
 }
 
 Dispatcher::Entries Dispatcher::TakeWaiting(Endpoint *endpoint) {
   Entries taken;
   for (auto &[name, queue] : endpoint->methods) {
-    if (!stopped_ && HasReadyWorker(*endpoint, *queue->info)) {
+    if (!stopped_ && HasReadyWorker(*endpoint, *queue)) {
       continue;
     }
     for (auto *entries : {&queue->alone, &queue->waiting}) {
@@ -230,12 +275,14 @@ void Dispatcher::Stop() {
       Entries waiting = TakeWaiting(endpoint);
       std::move(waiting.begin(), waiting.end(), std::back_inserter(unfinished));
     });
+    Lost running;
     for (auto &[number, link] : links_) {
-      Requeue(link.second.get(), &unfinished);
+      Requeue(link.second.get(), &running);
     }
+    std::move(running.given_up.begin(), running.given_up.end(), std::back_inserter(unfinished));
   }
   for (auto &entry : unfinished) {
-    FinishInstance(entry, {{}, NotAvailable(*entry.call->request)});
+    FinishInstance(entry, {{}, NotAvailable(*entry.call->request, ErrorKind::kNoWorker, "servable")});
   }
 }
 

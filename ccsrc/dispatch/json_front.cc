@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <system_error>
 
+#include "dispatch/admission.h"
 #include "wire/json_codec.h"
 
 namespace mindspore::serving {
@@ -49,17 +50,25 @@ JsonFront::~JsonFront() { Stop(); }
 
 uint64_t JsonFront::Submit(std::string servable, std::string method, uint64_t version, ByteSpan body) {
   uint64_t call;
+  bool too_many = false;
   {
     std::lock_guard lock(mutex_);
     call = next_call_++;
     calls_.emplace(call, nullptr);
-    if (body.size() > kDecodeInlineBytes && !stopping_) {
+    if (body.size() > kDecodeInlineBytes && undecoded_.size() >= dispatcher_->max_enqueued_requests()) {
+      too_many = true;
+    } else if (body.size() > kDecodeInlineBytes && !stopping_) {
       undecoded_.push_back({call, std::move(servable), std::move(method), version, {reinterpret_cast<const char *>(body.data()), body.size()}});
       decode_wanted_.notify_one();
       return call;
     }
   }
-  Start(call, std::move(servable), std::move(method), version, body);
+  if (too_many) {
+    const Error error = QueueFull(dispatcher_->max_enqueued_requests());
+    Report(call, HttpStatus(error.kind), EncodeJsonError(error));
+  } else {
+    Start(call, std::move(servable), std::move(method), version, body);
+  }
   return call;
 }
 
@@ -97,6 +106,7 @@ void JsonFront::Cancel(uint64_t call) {
     }
     started = std::move(found->second);
     calls_.erase(found);
+    std::erase_if(undecoded_, [call](const Undecoded &waiting) { return waiting.call == call; });
   }
   if (started != nullptr) {
     dispatcher_->Cancel(started);

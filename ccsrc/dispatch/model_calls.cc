@@ -158,12 +158,12 @@ void Dispatcher::SubmitModelCall(Endpoint *endpoint, const std::string &method, 
     std::lock_guard lock(mutex_);
     const auto found = endpoint->methods.find(method);
     if (stopped_ || found == endpoint->methods.end() ||
-        (endpoint->starting == 0 && !HasReadyWorker(*endpoint, *found->second->info))) {
+        (endpoint->starting == 0 && !HasReadyWorker(*endpoint, *found->second))) {
       refusal = MakeError(ErrorKind::kNoWorker, "servable is not available");
     } else if (!(refusal = CheckInstances(*request, *found->second->info))) {
       MethodQueue *queue = found->second.get();
-      queue->waiting.push_back({std::make_shared<Call>(std::move(request), queue->info, sink, false), 0, 0});
-      TakeReady(endpoint, queue, &outgoing);
+      queue->waiting.push_back({std::make_shared<Call>(std::move(request), queue->info, found->second, sink, false), 0, 0});
+      TakeReady(endpoint, &outgoing);
     }
   }
   if (refusal) {

@@ -26,8 +26,10 @@ bool CanServe(const WorkerLink &worker, const MethodInfo &method) {
   return !worker.gone && !worker.draining && (worker.own_device || !method.only_model_stages);
 }
 
-bool HasReadyWorker(const Endpoint &endpoint, const MethodInfo &method) {
-  return std::ranges::any_of(endpoint.workers, [&](const auto &worker) { return CanServe(*worker, method); });
+bool HasReadyWorker(const Endpoint &endpoint, const MethodQueue &queue) {
+  return std::ranges::any_of(endpoint.workers, [&](const auto &worker) {
+    return CanServe(*worker, *queue.info) && MethodNumber(*worker, queue).has_value();
+  });
 }
 
 WorkerChoice ChooseWorker(Endpoint *endpoint, const MethodQueue &queue) {
@@ -115,7 +117,7 @@ RoutingTable::Route RoutingTable::Resolve(std::string_view servable, uint64_t ve
   Route newest;
   for (auto &[number, endpoint] : versions->second) {
     Route route = RouteTo(endpoint.get(), method);
-    if (route.queue != nullptr && HasReadyWorker(*endpoint, *route.queue->info)) {
+    if (route.queue != nullptr && HasReadyWorker(*endpoint, *route.queue)) {
       return route;
     }
     if (waiting.endpoint == nullptr && route.queue != nullptr && endpoint->starting > 0) {

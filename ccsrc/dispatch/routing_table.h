@@ -17,6 +17,7 @@ struct MethodQueue {
   std::shared_ptr<const MethodInfo> info;
   std::deque<QueueEntry> waiting;
   std::deque<QueueEntry> alone;  ///< suspected of killing workers: each runs on a worker that runs nothing else
+  bool retired = false;          ///< no worker announces the method as it was: nothing may wait here any more
 
   bool empty() const { return waiting.empty() && alone.empty(); }
 };
@@ -30,7 +31,7 @@ struct Endpoint {
 };
 
 bool CanServe(const WorkerLink &worker, const MethodInfo &method);
-bool HasReadyWorker(const Endpoint &endpoint, const MethodInfo &method);
+bool HasReadyWorker(const Endpoint &endpoint, const MethodQueue &queue);
 
 /// The worker with the most free credit for the queue's method, round robin among equals, and that method's number there; nullptr when
 /// none has any.

@@ -42,9 +42,6 @@ WorkerLink::Slot WorkerLink::Remove(uint64_t token) {
   free_slots.push_back(index);
   --in_flight;
   --methods[taken.method].in_flight;
-  if (in_flight == 0) {
-    reserved = false;
-  }
   return taken;
 }
 

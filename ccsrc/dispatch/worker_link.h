@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/unique_fd.h"
 #include "dispatch/call.h"
 #include "shm/channel.h"
 
@@ -47,13 +48,14 @@ struct WorkerLink {
   bool gone = false;
   bool space_refused = false;  ///< its request memory is full: nothing more until something is released
   uint64_t space_epoch = 0;    ///< how often memory was freed after a refusal
-  bool reserved = false;       ///< kept free for, or running, an instance that must run alone
+  bool reserved = false;       ///< kept free for, or running, an instance that must run alone; set and cleared by TakeReady
   uint32_t in_flight = 0;
   uint64_t completed = 0;
   Clock::time_point last_progress = Clock::now();
   std::vector<Method> methods;
   std::vector<Slot> slots;
   std::vector<uint32_t> free_slots;
+  UniqueFd process;  ///< a pidfd, to end a worker whose channel makes no sense any more; may be empty
 
   const std::vector<std::string> remote_methods;  ///< what its kModelCall entries number
   std::deque<RingEntry> parked_calls;  ///< of the reader thread alone: model calls that wait for room for their results

@@ -37,7 +37,10 @@ def encode(value: Any, tensor: pb.Tensor) -> None:
     if isinstance(value, (np.ndarray, np.number, np.bool_)):
         _encode_array(value, tensor)
     elif isinstance(value, str):
-        _encode_text(_MS_STRING, value.encode(), tensor)
+        try:
+            _encode_text(_MS_STRING, value.encode(), tensor)
+        except UnicodeEncodeError as error:
+            raise RuntimeError(f"A str that is not valid Unicode cannot be sent: {error}") from error
     elif isinstance(value, bytes):
         _encode_text(_MS_BYTES, value, tensor)
     elif isinstance(value, (bool, int, float)):

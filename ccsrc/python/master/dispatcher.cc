@@ -5,6 +5,9 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <fcntl.h>
+#include <malloc.h>
+
 #include <tuple>
 
 #include "python/master/bindings.h"
@@ -20,7 +23,8 @@ using MethodTuple = std::tuple<std::string, std::vector<std::string>, std::vecto
 
 uint64_t AddWorker(MasterDispatcher &self, const MasterChannel &channel, const std::string &servable, uint64_t version,
                    const std::vector<MethodTuple> &methods, bool own_device, std::string label,
-                   std::vector<std::string> remote_methods) {
+                   std::vector<std::string> remote_methods, int process) {
+  UniqueFd own_process(process >= 0 ? ::fcntl(process, F_DUPFD_CLOEXEC, 0) : -1);
   std::vector<MethodInfo> infos;
   for (const auto &[name, inputs, outputs, lane, credit, only_model_stages] : methods) {
     if (lane < 0 || lane >= kMaxLanes) {
@@ -30,7 +34,7 @@ uint64_t AddWorker(MasterDispatcher &self, const MasterChannel &channel, const s
   }
   nb::gil_scoped_release released;
   return self.dispatcher().AddWorker(channel.channel, servable, version, std::move(infos), own_device, std::move(label),
-                                     std::move(remote_methods));
+                                     std::move(remote_methods), std::move(own_process));
 }
 
 std::tuple<uint64_t, uint64_t, double> Load(MasterDispatcher &self, uint64_t worker) {
@@ -65,7 +69,7 @@ void BindDispatcher(nb::module_ &module) {
       [](MasterDispatcher &self, uint64_t limit) { self.dispatcher().set_max_enqueued_requests(limit); })
     .def_prop_ro("in_flight", [](MasterDispatcher &self) { return self.dispatcher().in_flight(); })
     .def("add_worker", AddWorker, "channel"_a, "servable"_a, "version"_a, "methods"_a, "own_device"_a, "label"_a,
-         "remote_methods"_a = std::vector<std::string>())
+         "remote_methods"_a = std::vector<std::string>(), "process"_a = -1)
     .def("drain_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().DrainWorker(worker); }, "worker"_a, Released())
     .def("remove_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().RemoveWorker(worker); }, "worker"_a, Released())
     .def(
@@ -81,6 +85,14 @@ void BindDispatcher(nb::module_ &module) {
     .def("worker_load", Load, "worker"_a)
     .def("submit_json", SubmitJson, "servable"_a, "method"_a, "version"_a, "body"_a)
     .def("cancel", [](MasterDispatcher &self, uint64_t call) { self.json().Cancel(call); }, "call"_a, Released())
+    .def(
+      "give_memory_back",
+      [](MasterDispatcher &self) {
+        if (self.dispatcher().in_flight() == 0) {
+          ::malloc_trim(0);
+        }
+      },
+      Released())
     .def("completion_fd", [](MasterDispatcher &self) { return self.json().completion_fd(); })
     .def("take_completions", TakeCompletions)
     .def("stop", &MasterDispatcher::Stop, Released());

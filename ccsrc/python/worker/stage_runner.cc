@@ -253,8 +253,10 @@ void StageRunner::Accept(size_t index, PyObject *result) {
 
 std::optional<std::vector<Value>> StageRunner::Outputs(PyObject *result, const Instance &instance, std::string *error,
                                                        PyObject **exception) {
-  const bool is_sequence = PyTuple_Check(result) || PyList_Check(result);
-  const size_t count = is_sequence ? static_cast<size_t>(PySequence_Fast_GET_SIZE(result)) : 1;
+  // A list is copied: converting an item may run the user's code, which may change it.
+  nb::object items = PyList_Check(result) ? nb::steal(PyList_AsTuple(result)) : nb::borrow(result);
+  const bool is_sequence = items.is_valid() && PyTuple_Check(items.ptr());
+  const size_t count = is_sequence ? static_cast<size_t>(PyTuple_GET_SIZE(items.ptr())) : 1;
   if (count != stage().outputs_count) {
     *error = "The outputs number " + std::to_string(count) + " of one instance returned by function '" +
              FunctionName(function()) + "' is not equal to the outputs count " + std::to_string(stage().outputs_count) +
@@ -264,7 +266,7 @@ std::optional<std::vector<Value>> StageRunner::Outputs(PyObject *result, const I
   std::vector<Value> outputs;
   outputs.reserve(count);
   for (size_t i = 0; i < count; ++i) {
-    PyObject *item = is_sequence ? PySequence_Fast_GET_ITEM(result, static_cast<Py_ssize_t>(i)) : result;
+    PyObject *item = is_sequence ? PyTuple_GET_ITEM(items.ptr(), static_cast<Py_ssize_t>(i)) : result;
     std::optional<Value> value = FromPython(item, instance.lease);
     if (!value) {
       *error = TakeException(exception);

@@ -26,6 +26,7 @@ class Dispatcher:
         own_device: bool,
         label: str,
         remote_methods: Sequence[str] = (),
+        process: int = -1,
     ) -> int:
         """A worker that is READY gets traffic from now on; returns its number.
 
@@ -33,6 +34,7 @@ class Dispatcher:
             methods: name, inputs, outputs, lane, credit, only_model_stages, in the worker's order.
             label: names the worker in error texts.
             remote_methods: the internal methods that a worker without device calls, in its order.
+            process: a pidfd (duplicated here); the worker is killed through it when what it writes makes no sense.
         """
     def drain_worker(self, worker: int) -> None:
         """No new instances for it; what runs there goes on."""
@@ -53,6 +55,8 @@ class Dispatcher:
         """Readable while RESTful calls are complete."""
     def take_completions(self) -> list[tuple[int, int, bytes]]:
         """Call number, HTTP status, JSON body of each RESTful call that completed since the last time."""
+    def give_memory_back(self) -> None:
+        """Gives free heap memory to the system, unless requests are in progress."""
     @property
     def in_flight(self) -> int:
         """Public requests admitted and not yet answered."""

@@ -8,6 +8,7 @@ are to be had.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -262,7 +263,8 @@ class App:
             try:
                 work(*arguments)
             finally:
-                self._loop.call_soon_threadsafe(done.set_result, None)
+                with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
+                    self._loop.call_soon_threadsafe(done.set_result, None)
 
         try:
             threading.Thread(target=run, name="serving-stop", daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 _IDLE_TIMEOUT_S = 100
 _BACKLOG = 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+_SILENT = logging.getLogger("mindspore_serving.server.rest.malformed")
+"""What aiohttp says of malformed HTTP: nothing, or anybody could fill the server's output. The client is told."""
+_SILENT.disabled = True
 
 
 class RestServer:
@@ -46,6 +52,7 @@ class RestServer:
             access_log=None,
             keepalive_timeout=_IDLE_TIMEOUT_S,
             auto_decompress=False,
+            logger=_SILENT,
         )
         self._completion_fd = dispatcher.completion_fd()
         loop.add_reader(self._completion_fd, self._take_completions)

@@ -153,6 +153,7 @@ class Supervisor:
                 worker.spec.own_device,
                 worker.spec.label,
                 ready.remote_methods,
+                worker.handle.pidfd,
             )
         except (RuntimeError, ValueError, TypeError) as error:
             worker.error = str(error)
@@ -162,9 +163,11 @@ class Supervisor:
         worker.handle.adopted = True
         if worker.spec.own_device:
             self._models[worker.spec.servable.name, ready.version_number] = ready.models
+        key_before = worker.key
         worker.became_ready(ready, number, self._loop.time())
         log.info("Register success: worker address: %s, pid %d", worker.spec.label, worker.handle.pid)
-        self._update_waiting(worker.key)
+        for key in {key_before, worker.key}:  # a restart may serve another version
+            self._update_waiting(key)
         starting = any(other.state is WorkerState.STARTING for other in self._workers)
         if self._started is not None and not self._started.done() and not starting:
             self._started.set_result(None)
@@ -288,6 +291,7 @@ class Supervisor:
 
     def _check_health(self) -> None:
         self._health_timer = self._loop.call_later(_HEALTH_INTERVAL_S, self._check_health)
+        self._dispatcher.give_memory_back()
         for worker in self._workers:
             if worker.number is None:
                 continue

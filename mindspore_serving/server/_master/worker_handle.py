@@ -74,6 +74,11 @@ class WorkerHandle:
         """The process id."""
         return self._process.pid
 
+    @property
+    def pidfd(self) -> int:
+        """The descriptor that stands for the process."""
+        return self._pidfd
+
     def send(self, message: Message) -> None:
         """Sends a message; a worker that has gone is told of by its exit, not here."""
         try:

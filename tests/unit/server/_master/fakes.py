@@ -35,6 +35,7 @@ class FakeProcess:
         self.spec = spec
         self.again = again
         self.pid = pid
+        self.pidfd = -1
         self.channel = FakeChannel()
         self.adopted = False
         self.log_path = "worker.log"
@@ -109,7 +110,7 @@ class FakeDispatcher:
         self._complete: list[tuple[int, int, bytes]] = []
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
-    def add_worker(self, channel, servable, version, methods, own_device, label, remote_methods=()) -> int:
+    def add_worker(self, channel, servable, version, methods, own_device, label, remote_methods=(), process=-1) -> int:
         if self.refuse_worker:
             raise RuntimeError(self.refuse_worker)
         self._numbers += 1
@@ -130,6 +131,9 @@ class FakeDispatcher:
 
     def fail_waiting(self, servable: str, version: int) -> None:
         self.told.append(("fail waiting", servable, version))
+
+    def give_memory_back(self) -> None:
+        self.told.append(("give memory back",))
 
     def worker_load(self, worker: int) -> tuple[int, int, float]:
         return self.load
