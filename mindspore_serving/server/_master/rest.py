@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import json
+import logging
 import socket
 from typing import TYPE_CHECKING, Any
 

@@ -82,7 +82,7 @@ def test_models_of_all_kinds(engine, ready, master):
     whole, *others = [model["engine"] for model in message.models]
     assert set(others) == {ENGINES[engine]}
     assert whole == ENGINES[engine].replace(", any batch size", "")
-    assert [method.credit for method in message.methods] == [8, 8, 96, 8, 8]
+    assert [method.credit for method in message.methods if not method.name.startswith("@")] == [8, 8, 96, 8, 8]
     assert message.models[1]["inputs"] == [["float32[2, 2]"] * 2]
     assert message.models[2]["inputs"] == [["float32[-1, 2]"] * 2]
     assert message.models[3]["outputs"] == [["float16[2, 2]"]]
@@ -107,7 +107,7 @@ def test_models_of_all_kinds(engine, ready, master):
 
 def test_models_have_threads_of_their_own_except_in_mindspore(engine, ready):
     worker, message = ready
-    lanes = [method.lane for method in message.methods]
+    lanes = [method.lane for method in message.methods if not method.name.startswith("@")]
     assert lanes == ([1, 1, 1, 1, 0] if engine == "mindspore" else [1, 2, 3, 4, 0])
     maps = Path(f"/proc/{worker.process.pid}/maps").read_text()
     assert ("libmindspore" in maps) == (engine == "mindspore")
