@@ -178,8 +178,8 @@ def _start_threads(
 
 
 def _make_mindspore(start: StartWorker) -> Backend:
-    # With more, MindSpore decides by its first runs whether it spreads a graph's operators over threads that spin; when it
-    # decides wrongly, a small graph takes four times as long. Convolutions gained nothing from more threads.
+    # With more, MindSpore decides by its first runs whether it spreads a graph's operators over threads that spin; when
+    # it decides wrongly, a small graph takes four times as long. Convolutions gained nothing from more threads.
     threads = engine_threads(start.worker_count) if THREADS_VARIABLE in os.environ else 1
     return MindSporeBackend(start.device_type, start.device_id, threads, start.dec_key, start.dec_mode)
 
