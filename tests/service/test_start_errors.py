@@ -100,6 +100,10 @@ ARGUMENT_ERRORS = [
         "server.start_restful_server('127.0.256.1:5000')",
         "RESTful server start failed, bind to the socket address 127.0.256.1:5000 failed",
     ),
+    (
+        "server.start_restful_server('127.0.0.1:5000:5000')",
+        "RESTful server start failed, bind to the socket address 127.0.0.1:5000:5000 failed",
+    ),
     ("server.start_restful_server('unix:some')", "RESTful server does not support binding to unix domain socket"),
     ("server.start_restful_server('127.0.0.1:0', True)", "Parameter 'max_msg_mb_size' should be int"),
     ("server.start_restful_server('127.0.0.1:0', ssl_config='x')", "type of ssl_config should be"),

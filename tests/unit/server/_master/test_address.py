@@ -49,7 +49,11 @@ def test_wrong_grpc_addresses(address, text):
     ("address", "text"),
     [
         ("127.0.0.1", "The format of the RESTful server address '127.0.0.1' is illegal"),
+        ("invalid address", "The format of the RESTful server address 'invalid address' is illegal"),
+        ("127.0.0.1:5000000", "The port of the RESTful server address '127.0.0.1:5000000' is out of legal range"),
         ("127.0.0.1:65536", "The port of the RESTful server address '127.0.0.1:65536' is out of legal range"),
+        ("unix:", "RESTful server does not support binding to unix domain socket"),
+        ("127.0.0.0.1:5000", "RESTful server start failed, bind to the socket address 127.0.0.0.1:5000 failed"),
         ("unix:address_temp", "RESTful server does not support binding to unix domain socket"),
         ("127.0.256.1:1", "RESTful server start failed, bind to the socket address 127.0.256.1:1 failed"),
     ],

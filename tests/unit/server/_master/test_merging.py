@@ -126,6 +126,19 @@ def test_ascend_devices_are_not_shared(servable, config, second):
         merge_configs(configs)
 
 
+@pytest.mark.parametrize("device_type", ["GPU", "CPU"])
+def test_other_devices_are_shared(servable, config, device_type):
+    servable(versions=("1", "2"))
+    servable("sub")
+    shared = {"device_ids": 2, "device_type": device_type}
+    merged = merge_configs([config(**shared), config("sub", **shared), config(version_number=1, **shared)])
+    assert [(one.name, one.version_number, one.device_ids) for one in merged] == [
+        ("add", 2, (2,)),
+        ("add", 1, (2,)),
+        ("sub", 1, (2,)),
+    ]
+
+
 def test_an_open_device_type_is_ascend_where_that_is_present(servable, config, monkeypatch):
     servable()
     servable("sub")

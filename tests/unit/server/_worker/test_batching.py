@@ -126,32 +126,34 @@ def test_methods_are_told_to_the_master(declared):
     ]
 
 
+@pytest.mark.parametrize("with_batch_dim", [True, False])
 @pytest.mark.parametrize(
     ("inputs", "outputs", "text"),
     [
-        (
-            2,
-            1,
-            r"The inputs count 2 in register_method not equal to the count 1 defined in model, method: 'method', "
-            r"stage index\(begin with 1\): 2, model: m, inputs of the model: float32\[\d*\]; give the stage that many",
-        ),
-        (
-            1,
-            2,
-            r"The outputs count 2 in register_method not equal to the count 1 defined in model, method: 'method', "
-            r"stage index\(begin with 1\): 2, model: m, outputs of the model: float32\[\d*\]; "
-            r"declare it with outputs_count=1",
-        ),
+        (1, 2, "The inputs count 1 in register_method not equal to the count 2 defined in model, "),
+        (3, 2, "The inputs count 3 in register_method not equal to the count 2 defined in model, "),
+        (2, 1, "The outputs count 1 in register_method not equal to the count 2 defined in model, "),
+        (2, 3, "The outputs count 3 in register_method not equal to the count 2 defined in model, "),
     ],
 )
-def test_stages_must_fit_their_model(declared, inputs, outputs, text):
-    model = register.declare_model("m", "MindIR")
+def test_stages_must_fit_their_model(declared, inputs, outputs, text, with_batch_dim):
+    model = register.declare_model("m", "MindIR", with_batch_dim=with_batch_dim)
 
-    @register.register_method(["y"] * 1)
+    @register.register_method("y")
     def method(a):
         a = register.add_stage(lambda x: x, a, outputs_count=1)
-        results = register.add_stage(model, *[a] * inputs, outputs_count=outputs)
-        return results if outputs == 1 else results[0]
+        register.add_stage(model, *[a] * inputs, outputs_count=outputs)
+        return a
 
-    with pytest.raises(RuntimeError, match=text):
-        build_plan(declared.signature(), planned(declared.signature(), [2]))
+    tensors = [(2, 2), (2, 2)]
+    (declaration,) = declared.signature().models
+    models = [PlannedModel(declaration, 1, batching_of(declaration, [subgraph(tensors, tensors)]))]
+    with pytest.raises(RuntimeError) as caught:
+        build_plan(declared.signature(), models)
+    shape = "float32[2]" if with_batch_dim else "float32[2, 2]"
+    what, fix = (
+        ("inputs", "give the stage that many") if inputs != 2 else ("outputs", "declare it with outputs_count=2")
+    )
+    assert str(caught.value) == (
+        f"{text}method: 'method', stage index(begin with 1): 2, model: m, {what} of the model: {shape}, {shape}; {fix}"
+    )

@@ -105,6 +105,32 @@ def test_models_of_all_kinds(engine, ready, master):
     assert worker.exit_code() == 0
 
 
+CONTEXTS = """
+context = register.Context(thread_num=1, enable_parallel=False)
+for info in ({infos}):
+    context.append_device_info(info)
+"""
+GPU, CPU = 'register.GPUDeviceInfo(precision_mode="fp16")', 'register.CPUDeviceInfo(precision_mode="fp16")'
+ASCEND = 'register.AscendDeviceInfo(input_format="NCHW", output_type="FP16", insert_op_cfg_path="some path")'
+
+
+@pytest.mark.parametrize("engine", ["mindspore", "onnxruntime"], indirect=True)
+def test_options_for_devices_of_every_kind_are_taken(engine, start, master):
+    """On CPU the options of other devices, and those that the engine has no use for, change nothing."""
+    config = CONFIG
+    kinds = {"add": [GPU], "add_sub": [CPU], "dynamic": [ASCEND], "norm": [GPU, CPU, ASCEND]}
+    for model, infos in kinds.items():
+        line = next(line for line in config.splitlines() if f'"{model}.mindir"' in line)
+        context = CONTEXTS.format(infos=", ".join(infos) + ",")
+        config = config.replace(line, context + line.replace('"MindIR"', '"MindIR", context=context'))
+    worker = start(config)
+    assert {model["engine"].split()[0] for model in worker.ready().models} == {ENGINES[engine].split()[0]}
+    a = np.arange(4, dtype=np.float32).reshape(2, 2)
+    assert master.ask("add", {"x1": a, "x2": a}) == [{"y": (2 * a).tolist()}]
+    assert master.ask("any_rows", *rows(0, 3)) == [{"y": [i + 1, i + 3], "z": [i - 1, i - 1]} for i in range(3)]
+    assert master.ask("scaled", {"x": np.float32([1, 2])}) == [{"y": [3, 6]}]
+
+
 def test_models_have_threads_of_their_own_except_in_mindspore(engine, ready):
     worker, message = ready
     lanes = [method.lane for method in message.methods if not method.name.startswith("@")]

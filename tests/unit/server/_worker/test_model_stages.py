@@ -131,6 +131,80 @@ def test_functions_and_models_in_turn(worker, master):
     assert results == [{"y": [(i + 1) / 2 + 1, (2 * i + 1) / 2 + 1], "best": 1} for i in range(1, 10)]
 
 
+PATTERNS = ["f", "m", "fm", "mf", "fmf", "mfm", "mm", "fmfmf", "mfmfm", "ffmmb", "bmbmb", "mMf", "MmM", "fMmMb"]
+
+
+@pytest.mark.parametrize("with_batch_dim", [True, False])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_stages_in_any_order(worker, master, pattern, with_batch_dim):
+    """f and b: a function, of an instance and of a batch; m and M: models of two and one, and of one and two tensors.
+
+    Each gives the sum of its inputs plus a number of its own; a second output, which a later m takes, is twice that.
+    """
+    shape = (2, 3) if with_batch_dim else (3,)
+    m = register.declare_model("m", "MindIR", with_batch_dim=with_batch_dim)
+    big_m = register.declare_model("M", "MindIR", with_batch_dim=with_batch_dim)
+
+    def one(x):
+        return x + 1
+
+    def batch(instances):
+        return [x + 10 for (x,) in instances]
+
+    @register.register_method("y")
+    def method(x):
+        second = x
+        for kind in pattern:
+            if kind == "f":
+                x = register.add_stage(one, x, outputs_count=1)
+            elif kind == "b":
+                x = register.add_stage(batch, x, outputs_count=1, batch_size=3)
+            elif kind == "m":
+                x = register.add_stage(m, x, second, outputs_count=1)
+            else:
+                x, second = register.add_stage(big_m, x, outputs_count=2)
+        return x
+
+    def expected(x):
+        second = x
+        for kind in pattern:
+            if kind == "M":
+                x, second = x + 1000, 2 * (x + 1000)
+            else:
+                x = {"f": x + 1, "b": x + 10, "m": x + second + 100}[kind]
+        return x
+
+    models = {
+        "m": (lambda a, b: [a + b + 100], batching([shape, shape], [shape], with_batch_dim)),
+        "M": (lambda a: [a + 1000, 2 * (a + 1000)], batching([shape], [shape, shape], with_batch_dim)),
+    }
+    worker.start(models)
+    inputs = [floats(i, 2 * i, 3 * i) for i in range(3)]
+    assert master.ask("method", *[{"x": x} for x in inputs]) == [{"y": expected(x).tolist()} for x in inputs]
+
+
+@pytest.mark.parametrize("with_batch_dim", [True, False])
+def test_a_builtin_after_a_model_fails_for_its_instance_alone(worker, master, with_batch_dim):
+    shape = (2, 2) if with_batch_dim else (2,)
+    model = register.declare_model("m", "MindIR", with_batch_dim=with_batch_dim)
+
+    @register.register_method(["best", "first"])
+    def method(x, other):
+        y = register.add_stage(model, x, outputs_count=1)
+        return register.add_stage("argmax_cpp", y, outputs_count=1), register.add_stage(
+            "argmax_cpp", other, outputs_count=1
+        )
+
+    worker.start({"m": (lambda x: [-x], batching([shape], [shape], with_batch_dim))})
+    good = {"x": floats(1, 2), "other": [3, 4]}
+    results = master.ask(
+        "method", good, {**good, "other": "text"}, {**good, "other": [True]}, {**good, "other": [9, 8]}
+    )
+    assert (results[0], results[3]) == ({"best": 0, "first": 1}, {"best": 0, "first": 0})
+    assert "Argmax not support data type kMSI_String" in results[1]
+    assert "Argmax not support data type kMSI_Bool" in results[2]
+
+
 @pytest.fixture
 def called(worker, master):
     """`called(function)`: what the function returns when it runs as a stage beside a model `m` of two inputs."""
@@ -165,11 +239,47 @@ def test_call_with_several_instances_gives_tuples(called):
     assert called(several) == {"y": [[2], [6], [8]]}
 
 
+def test_calls_of_several_models_and_subgraphs(worker, master):
+    """Models of one input and one output, of two subgraphs of different arities, and one used as a stage, too."""
+    one = register.declare_model("one", "MindIR")
+    two = register.declare_model(["full", "step"], "MindIR", with_batch_dim=False)
+
+    def before(x):
+        assert isinstance(one.call(x), np.ndarray)
+        ((y,), (z,)) = one.call([[x], [x * 10]])
+        total, difference = two.call(y, z)
+        return total, two.call(difference, subgraph=1)
+
+    @register.register_method(["total", "y"])
+    def method(x):
+        total, y = register.add_stage(before, x, outputs_count=2)
+        y = register.add_stage(one, y, outputs_count=1)
+        return total, register.add_stage(lambda v: one.call(v), y, outputs_count=1)
+
+    declaration = ModelDeclaration("full;step", ("full", "step"), "mindir", False, (), None, None)
+    row = TensorInfo("float32", (1,))
+    subgraphs = batching_of(declaration, [SubgraphInfo((row, row), (row, row)), SubgraphInfo((row,), (row,))])
+
+    def full_or_step(*inputs):
+        return [inputs[0] + inputs[1], inputs[1] - inputs[0]] if len(inputs) == 2 else [inputs[0] * 2]
+
+    worker.start({"one": (lambda x: [x + 1], batching([(2, 1)], [(2, 1)])), "full;step": (full_or_step, subgraphs)})
+    assert master.ask("method", *[{"x": floats(i)} for i in range(3)]) == [
+        {"total": [11 * i + 2], "y": [18 * i + 2]} for i in range(3)
+    ]
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
         (lambda m, x: m.call(), "Model(m).call() failed: no inputs provided"),
         (lambda m, x: m.call([]), "Input instances count is 0"),
+        (lambda m, x: m.call((x, x)), "inputs format invalid"),
+        (lambda m, x: m.call([[x, x], x]), "inputs format invalid"),
+        (
+            lambda m, x: m.call([[x, x], (x, x, x)]),
+            "The inputs count 3 of instance 1 is not equal to the inputs count 2 of the model",
+        ),
         (lambda m, x: m.call(x), "The inputs count 1 of instance 0 is not equal to the inputs count 2 of the model"),
         (lambda m, x: m.call(x, x, subgraph=1), "The model does not have subgraph of index 1, the subgraph count"),
         (

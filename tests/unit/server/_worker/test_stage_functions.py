@@ -83,6 +83,11 @@ def batch_yield(instances):
         yield x + z
 
 
+def batch_yield_lists(instances):
+    for x, z in instances:
+        yield [x + z]
+
+
 def batch_more(instances):
     for x, z in instances:
         yield (x + z,)
@@ -93,7 +98,7 @@ def batch_map(instances):
     return map(sum, instances)
 
 
-@pytest.mark.parametrize("function", [batch_list, batch_lists, batch_yield, batch_more, batch_map])
+@pytest.mark.parametrize("function", [batch_list, batch_lists, batch_yield, batch_yield_lists, batch_more, batch_map])
 @pytest.mark.parametrize("batch_size", [0, 1, 2, 4, 100])
 def test_batch_functions(worker, function, batch_size):
     instances = [{"x": [i], "z": [10]} for i in range(9)]
@@ -192,6 +197,24 @@ def test_a_function_with_many_inputs_and_one_without_any(worker):
 
     worker.start()
     assert worker._master.ask("method", {"x": 2}) == [{"a": 4, "b": 24}]
+
+
+def test_a_method_may_have_inputs_that_no_stage_uses(worker):
+    @register.register_method("y")
+    def method(x, unused):
+        return register.add_stage(lambda v: v + 1, x, outputs_count=1)
+
+    worker.start()
+    assert worker._master.ask("method", {"x": 1, "unused": "text"}) == [{"y": 2}]
+
+
+def test_a_batch_function_that_reads_more_inputs_than_it_has(worker):
+    def reads_two(instances):
+        return [instance[0] + instance[1] for instance in instances]
+
+    (error,) = run(worker, reads_two, {"x": 1}, batch_size=2)
+    name = "test_a_batch_function_that_reads_more_inputs_than_it_has.<locals>.reads_two"
+    assert error == text_of(name, "tuple index out of range")
 
 
 def test_two_lambdas_are_two_functions(worker):

@@ -70,10 +70,6 @@ def test_the_config_sees_the_device_and_may_print(master, start_worker):
         ("x = (", "import test.servable_config failed, '(' was never closed"),
         ("undefined_name", "import test.servable_config failed, name 'undefined_name' is not defined"),
         ("", "There is no method registered for servable"),
-        (
-            "from mindspore_serving.server import register\nregister.declare_model('a.mindir', 'MindIR')\n" + ECHO,
-            "There is no valid version directory of models",
-        ),
     ],
 )
 def test_a_failed_start_is_told(start_worker, config, error):
@@ -82,6 +78,26 @@ def test_a_failed_start_is_told(start_worker, config, error):
     assert isinstance(message, WorkerFailed)
     assert error in message.error
     assert worker.exit_code() == 3
+
+
+WITH_MODEL = "from mindspore_serving.server import register\nregister.declare_model('a.mindir', 'MindIR')\n" + ECHO
+
+
+@pytest.mark.parametrize("version_number", [0, 1])
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"device_id": 0},
+        {"device_id": None, "extra_index": 0},
+        {"device_id": None, "extra_index": 0, "own_device": False},
+    ],
+    ids=["device", "extra on CPU", "extra"],
+)
+def test_a_model_needs_a_version_directory_in_every_worker(start_worker, place, version_number):
+    worker = start_worker(WITH_MODEL, **place, version_number=version_number)
+    message = worker.message()
+    assert isinstance(message, WorkerFailed)
+    assert "There is no valid version directory of models" in message.error
 
 
 @pytest.mark.parametrize("end", ["import sys; sys.exit(1)", "import os; os._exit(1)"])

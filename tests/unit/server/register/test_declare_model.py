@@ -95,6 +95,35 @@ def test_context_holds_what_was_given(declaration):
     assert data.devices[0] == DeviceOptions("gpu", (("precision_mode", "fp16"),))
 
 
+@pytest.mark.parametrize(
+    ("make", "device_type", "options"),
+    [
+        (register.CPUDeviceInfo, "cpu", {"precision_mode": "fp16"}),
+        (register.GPUDeviceInfo, "gpu", {"precision_mode": "origin"}),
+        (register.GPUDeviceInfo, "gpu", {}),
+        (
+            register.AscendDeviceInfo,
+            "ascend",
+            {
+                "insert_op_cfg_path": "some path",
+                "input_format": "NHWC",
+                "input_shape": "input shape",
+                "output_type": "FP16",
+                "precision_mode": "allow_fp32_to_fp16",
+                "op_select_impl_mode": "high_precision",
+                "fusion_switch_config_path": "fusion path",
+                "buffer_optimize_mode": "l1_and_l2_optimize",
+            },
+        ),
+    ],
+)
+def test_device_infos_hold_what_was_given(make, device_type, options):
+    assert make(**options).context_map == {"device_type": device_type, **options}
+    context = register.Context()
+    assert context.append_device_info(make(**options)) is None
+    assert context.device_types == [device_type]
+
+
 def test_context_defaults_mean_not_given():
     values = register.Context().model_context
     assert (values.thread_num, values.thread_affinity_core_list, values.enable_parallel) == (-1, [], -1)
@@ -138,9 +167,16 @@ def test_one_device_info_of_a_kind():
 def test_old_options_are_a_context(declaration):
     with pytest.warns(DeprecationWarning, match="AclOptions"):
         options = AclOptions(input_format="NCHW")
+    assert options.context.model_context.device_list[0] == {"device_type": "ascend", "input_format": "NCHW"}
     with pytest.warns(DeprecationWarning, match="'options' is deprecated"):
         model = declared(declaration, options=options)
     assert model.context.devices == (DeviceOptions("ascend", (("input_format", "NCHW"),)),)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_old_gpu_options_are_a_context():
+    options = GpuOptions(precision_mode="fp16")
+    assert options.context.model_context.device_list[0] == {"device_type": "gpu", "precision_mode": "fp16"}
 
 
 class Caller:

@@ -24,6 +24,10 @@ def two(x1, x2):
     return x1
 
 
+def three(x1, x2, x3):
+    return x1
+
+
 def batch(instances):
     return instances
 
@@ -98,6 +102,10 @@ BAD_STAGES = [
         lambda x: register.add_stage(two, x, 3, outputs_count=1),
         "Each value of parameter *args is a placeholder for data and",
     ),
+    (
+        lambda x: register.add_stage(register.declare_model("m", "MindIR"), x, 3, outputs_count=1),
+        "Each value of parameter *args is a placeholder for data and",
+    ),
     (lambda x: register.add_stage(two, x, x, outputs_count=0), "Parameter 'outputs_count' should be >= 1"),
     (lambda x: register.add_stage(two, x, x, outputs_count=True), "Parameter 'outputs_count' should be int"),
     (lambda x: register.add_stage(two, x, x, outputs_count=1, batch_size=-1), "Parameter 'batch_size' should be >= 0"),
@@ -105,6 +113,10 @@ BAD_STAGES = [
     (
         lambda x: register.add_stage(two, x, outputs_count=1),
         "function two input args count 2 not match the count 1 registered in method",
+    ),
+    (
+        lambda x: register.add_stage(three, x, x, outputs_count=1),
+        "function three input args count 3 not match the count 2 registered in method",
     ),
     (
         lambda x: register.add_stage(Model("x"), x, outputs_count=1),
@@ -159,19 +171,29 @@ def test_uses_of_one_function_agree(count, outputs, batch_size, text):
             return register.add_stage(two, *[x] * count, outputs_count=outputs, batch_size=batch_size)
 
 
-@pytest.mark.parametrize(("inputs", "outputs", "what"), [(1, 1, "inputs count 1"), (2, 2, "outputs count 2")])
-def test_uses_of_one_model_agree(inputs, outputs, what):
-    model = register.declare_model("a.mindir", "MindIR")
+@pytest.mark.parametrize("with_batch_dim", [True, False])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "what"),
+    [
+        (1, 2, "inputs count 1 not match old count 2"),
+        (3, 2, "inputs count 3 not match old count 2"),
+        (2, 1, "outputs count 1 not match old count 2"),
+        (2, 3, "outputs count 3 not match old count 2"),
+    ],
+)
+def test_uses_of_one_model_agree(inputs, outputs, what, with_batch_dim):
+    model = register.declare_model("a.mindir", "MindIR", with_batch_dim=with_batch_dim)
 
-    @register.register_method("y")
+    @register.register_method(["y", "z"])
     def first(x):
-        return register.add_stage(model, x, x, outputs_count=1)
+        return register.add_stage(model, x, x, outputs_count=2)
 
-    with pytest.raises(RuntimeError, match=f"RegisterInputOutputInfo failed, {what} not match old count"):
+    with pytest.raises(RuntimeError, match=f"RegisterInputOutputInfo failed, {what}"):
 
         @register.register_method("y")
         def second(x):
-            return register.add_stage(model, *[x] * inputs, outputs_count=outputs)
+            register.add_stage(model, *[x] * inputs, outputs_count=outputs)
+            return x
 
 
 def test_names_are_taken_once():
