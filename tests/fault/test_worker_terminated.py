@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from mindspore_serving.client import Client
 from tests.fault.conftest import Start
 from tests.harness.processes import is_alive
 from tests.harness.traffic import Traffic
@@ -30,6 +31,10 @@ def test_one_of_two_leaves_and_is_not_replaced(start: Start, number: int) -> Non
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_server_ends_with_its_last_worker(start: Start, number: int) -> None:
     with start("crash", device_ids=(0, 1)) as server:
+        client = Client(server.grpc_address, "crash", "echo")
+        assert client.infer({"x": 1})[0]["y"] == 1
         for worker in server.workers():
             os.kill(worker, number)
         assert server.wait_exit(15) == 0
+        assert "Grpc Error, (14, 'unavailable')" in client.infer({"x": 1})["error"]
+        client.close()

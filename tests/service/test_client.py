@@ -79,6 +79,18 @@ def test_async_calls_overlap(plain_server: ServerProcess, tmp_path: Path) -> Non
     assert [len(one.result()) for one in waiting] == [1, 1, 1]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_async_results_are_those_of_infer(plain_server: ServerProcess, count: int) -> None:
+    client = Client(plain_server.grpc_address, "failing", "raises")
+    for instances in (
+        [{"x": np.int32(i)} for i in range(count)],
+        [{"x": np.int32(-i)} for i in range(count)],
+        [{"x": np.int32(-1)}] * count,
+        [{"z": 1}] * count,
+    ):
+        assert client.infer_async(instances).result() == client.infer(instances)
+
+
 def test_time_out(plain_server: ServerProcess, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     client = Client(plain_server.grpc_address, "slow", "gate")

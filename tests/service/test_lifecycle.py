@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +139,8 @@ for call in {calls!r}:
         assert "Master gRPC server is already running" in raised[0]
         assert "Serving Error: Serving gRPC server is already running" in raised[1]
         assert "Serving Error: RESTful server is already running" in raised[2]
+        assert re.search(r"^\[INFO\] SERVING\(.*\] Serving gRPC server listens on ", server.output, re.MULTILINE)
+        assert re.search(r"^\[ERROR\] SERVING\(.*\] .*gRPC server is already running", server.output, re.MULTILINE)
         _answers(server)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.harness.gates import gate_request, wait_entered
 from tests.harness.grpc_client import GrpcClient
 from tests.harness.http_client import HttpClient
 from tests.harness.server_process import ServerProcess, start_script
+from tests.harness.waiting import wait_until
 
 Serve = Callable[..., ServerProcess]
 X = {"x": np.float32(1)}
@@ -59,9 +61,11 @@ def test_unix_socket(servables: Path, tmp_path: Path) -> None:
 
 
 def test_several_versions_and_devices(servables: Path, tmp_path: Path) -> None:
+    """Two of the configurations are for one version, which they become."""
     configs = [
-        _basic(servables, version_number=1, device_ids=(4, 5)),
+        _basic(servables, version_number=1, device_ids=5),
         _basic(servables, version_number=3, device_ids=7),
+        _basic(servables, version_number=1, device_ids=(4, 5)),
     ]
     with ServerProcess(start_script(configs), tmp_path / "server") as server:
         server.wait_ready()
@@ -73,11 +77,99 @@ def test_several_versions_and_devices(servables: Path, tmp_path: Path) -> None:
             code, text = client.call("basic", "device", X, version=2).error
             assert code == 2
             assert "servable is not available" in text
+        with HttpClient(server.rest_address) as http_client:
+            for path, device in {"": "7", "/version/0": "7", "/version/3": "7"}.items():
+                reply = http_client.request(f"/model/basic{path}:device", {"instances": {"x": 1}})
+                assert reply.instances == [{"device": device}]
         assert set(server.worker_logs()) == {
             "log_basic_device4_version1.log",
             "log_basic_device5_version1.log",
             "log_basic_device7_version3.log",
         }
+
+
+FORMS = [
+    # version, device ids, parallel workers, device type; and the workers that come of it
+    (0, None, 0, None, ["extra0"]),
+    (1, None, 0, "None", ["extra0"]),
+    (0, 0, 0, "CPU", ["device0"]),
+    (1, 0, 0, None, ["device0"]),
+    (0, None, 2, "none", ["extra0", "extra1"]),
+    (1, (), 2, "CPU", ["extra0", "extra1"]),
+    (0, 0, 2, None, ["device0", "extra0"]),
+    (1, 0, 2, "cpu", ["device0", "extra0"]),
+    (0, (0, 1), 4, None, ["device0", "device1", "extra0", "extra1"]),
+]
+
+
+def test_every_form_of_workers_starts_and_each_of_them_works(servables: Path, tmp_path: Path) -> None:
+    """1. One servable for each form, all on the same devices. 2. Twenty instances each. 3. Every log tells of some."""
+    configs = []
+    for number, (version, device_ids, parallel, device_type, _) in enumerate(FORMS):
+        (tmp_path / f"form{number}").symlink_to(servables / "basic")
+        configs.append(
+            {
+                "servable_directory": str(tmp_path),
+                "servable_name": f"form{number}",
+                "version_number": version,
+                "device_ids": device_ids,
+                "num_parallel_workers": parallel,
+                "device_type": device_type,
+            }
+        )
+    with ServerProcess(start_script(configs), tmp_path / "server", env={"GLOG_v": "1"}) as server:
+        server.wait_ready()
+        with GrpcClient(server.grpc_address) as client:
+            for number in range(len(FORMS)):
+                results = client.call(f"form{number}", "echo", *[{"x": np.int32(i)} for i in range(20)], version=1)
+                assert [int(result["y"]) for result in results.values] == list(range(20))
+        wanted = {f"log_form{n}_{place}_version1.log" for n, (*_, places) in enumerate(FORMS) for place in places}
+        assert set(server.worker_logs()) == wanted
+        wait_until(
+            lambda: all("WorkerRequestHandle Time Cost" in log for log in server.worker_logs().values()),
+            "a line of every worker about the instances it handled",
+        )
+
+
+_MODEL_CONFIG = """
+from mindspore_serving.server import register
+
+model = register.declare_model("tensor_add.mindir", "MindIR", with_batch_dim=False)
+
+
+@register.register_method("y")
+def add(x1, x2):
+    return register.add_stage(model, x1, x2, outputs_count=1)
+"""
+
+
+def test_models_on_cpu_run_with_and_without_device_ids(exported_models: Path, tmp_path: Path) -> None:
+    forms = [(None, None, 0), ("CPU", None, 0), ("CPU", 0, 0), ("CPU", 0, 2), ("CPU", None, 2)]
+    configs = []
+    for number, (device_type, device_ids, parallel) in enumerate(forms):
+        version = tmp_path / f"form{number}" / "1"
+        version.mkdir(parents=True)
+        (version.parent / "servable_config.py").write_text(_MODEL_CONFIG)
+        shutil.copy(exported_models / "tensor_add.mindir", version)
+        configs.append(
+            {
+                "servable_directory": str(tmp_path),
+                "servable_name": f"form{number}",
+                "device_type": device_type,
+                "device_ids": device_ids,
+                "num_parallel_workers": parallel,
+            }
+        )
+    x = np.array([[1, 2], [3, 4]], np.float32)
+    with ServerProcess(start_script(configs), tmp_path / "server", env={"GLOG_v": "1"}) as server:
+        server.wait_ready(120)
+        with GrpcClient(server.grpc_address) as client:
+            for number in range(len(forms)):
+                results = client.call(f"form{number}", "add", *[{"x1": x * i, "x2": x} for i in range(20)]).values
+                np.testing.assert_array_equal([result["y"] for result in results], [x * i + x for i in range(20)])
+        logs = server.worker_logs()
+    assert len(logs) == 7
+    assert all("Model 'tensor_add.mindir' is run by " in log for log in logs.values()), "each loaded the model itself"
 
 
 def test_all_workers_of_a_servable_get_work(servables: Path, tmp_path: Path) -> None:
