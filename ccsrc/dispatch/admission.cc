@@ -96,10 +96,10 @@ Error MethodChanged() {
   return MakeError(ErrorKind::kUnknownServable, "The method has changed with a restart, method is not available");
 }
 
-Error NotAvailable(const Request &request, ErrorKind kind, std::string_view what) {
-  std::string text = "Request servable(" + request.servable + ") method(" + request.method + ") ";
-  if (request.version > 0) {
-    text += " version(" + std::to_string(request.version) + ") ";
+Error NotAvailable(const Target &target, ErrorKind kind, std::string_view what) {
+  std::string text = "Request servable(" + target.servable + ") method(" + target.method + ") ";
+  if (target.version > 0) {
+    text += " version(" + std::to_string(target.version) + ") ";
   }
   return MakeError(kind, text + ", " + std::string(what) + " is not available");
 }

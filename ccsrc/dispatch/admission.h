@@ -17,6 +17,6 @@ Error QueueFull(uint64_t limit);
 Error MethodChanged();
 
 /// "Request servable(<name>) method(<method>)  version(<v>) , <what> is not available"
-Error NotAvailable(const Request &request, ErrorKind kind, std::string_view what);
+Error NotAvailable(const Target &target, ErrorKind kind, std::string_view what);
 
 }  // namespace mindspore::serving

@@ -39,6 +39,16 @@ Dispatcher::~Dispatcher() {
 
 // --- admission ---
 
+Error Dispatcher::CheckTarget(const Target &target) {
+  const uint64_t limit = max_enqueued_requests();
+  if (in_flight() >= limit) {
+    return QueueFull(limit);
+  }
+  RoutingTable::Route route;
+  std::lock_guard lock(mutex_);
+  return Resolve(target, &route);
+}
+
 std::shared_ptr<Call> Dispatcher::Submit(std::unique_ptr<Request> request, CallSink *sink) {
   const uint64_t limit = max_enqueued_requests();
   Error refusal;
@@ -73,17 +83,17 @@ std::shared_ptr<Call> Dispatcher::Submit(std::unique_ptr<Request> request, CallS
 }
 
 // The checks in the order that clients know: servable, method, then the caller checks the instances.
-Error Dispatcher::Resolve(const Request &request, RoutingTable::Route *route) {
+Error Dispatcher::Resolve(const Target &target, RoutingTable::Route *route) {
   if (stopped_) {
-    return NotAvailable(request, ErrorKind::kNoWorker, "servable");
+    return NotAvailable(target, ErrorKind::kNoWorker, "servable");
   }
-  *route = routes_.Resolve(request.servable, request.version, request.method);
+  *route = routes_.Resolve(target.servable, target.version, target.method);
   if (route->endpoint == nullptr || route->endpoint->methods.empty()) {
-    return NotAvailable(request, ErrorKind::kUnknownServable, "servable");
+    return NotAvailable(target, ErrorKind::kUnknownServable, "servable");
   }
-  const bool internal = request.method.starts_with('@');
+  const bool internal = target.method.starts_with('@');
   if (route->queue == nullptr || internal) {
-    return NotAvailable(request, ErrorKind::kUnknownServable, "method");
+    return NotAvailable(target, ErrorKind::kUnknownServable, "method");
   }
   return {};
 }

@@ -37,6 +37,8 @@ class Dispatcher {
   Dispatcher(const Dispatcher &) = delete;
 
   // --- front ends ---
+  /// What can be said against a request before its content is known: too many are under way, or it names what is not there.
+  Error CheckTarget(const Target &target);
   /// Starts a call. `sink` is told the answer, perhaps before this returns (a refused request). nullptr when it was refused.
   std::shared_ptr<Call> Submit(std::unique_ptr<Request> request, CallSink *sink);
   /// The caller has gone: completes the call as cancelled unless it is complete. What waits is dropped, what runs is let go.
@@ -66,7 +68,7 @@ class Dispatcher {
   struct Outgoing;
   using Entries = std::vector<QueueEntry>;
 
-  Error Resolve(const Request &request, RoutingTable::Route *route);
+  Error Resolve(const Target &target, RoutingTable::Route *route);
   Error Enqueue(std::unique_ptr<Request> *request, CallSink *sink, const RoutingTable::Route &route, std::shared_ptr<Call> *call,
                 std::vector<Outgoing> *outgoing);
   void TakeReady(Endpoint *endpoint, std::vector<Outgoing> *outgoing);

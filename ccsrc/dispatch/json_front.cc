@@ -48,34 +48,35 @@ JsonFront::JsonFront(Dispatcher *dispatcher) : dispatcher_(dispatcher), event_(M
 
 JsonFront::~JsonFront() { Stop(); }
 
-uint64_t JsonFront::Submit(std::string servable, std::string method, uint64_t version, ByteSpan body) {
+uint64_t JsonFront::Submit(Target target, ByteSpan body) {
+  // Before the body is looked at: decoding a large one would be in vain.
+  Error refusal = dispatcher_->CheckTarget(target);
   uint64_t call;
-  bool too_many = false;
   {
     std::lock_guard lock(mutex_);
     call = next_call_++;
     calls_.emplace(call, nullptr);
-    if (body.size() > kDecodeInlineBytes && undecoded_.size() >= dispatcher_->max_enqueued_requests()) {
-      too_many = true;
-    } else if (body.size() > kDecodeInlineBytes && !stopping_) {
-      undecoded_.push_back({call, std::move(servable), std::move(method), version, {reinterpret_cast<const char *>(body.data()), body.size()}});
+    const bool aside = body.size() > kDecodeInlineBytes && !stopping_ && !refusal;
+    if (aside && undecoded_.size() >= dispatcher_->max_enqueued_requests()) {
+      refusal = QueueFull(dispatcher_->max_enqueued_requests());
+    } else if (aside) {
+      undecoded_.push_back({call, std::move(target), {reinterpret_cast<const char *>(body.data()), body.size()}});
       decode_wanted_.notify_one();
       return call;
     }
   }
-  if (too_many) {
-    const Error error = QueueFull(dispatcher_->max_enqueued_requests());
-    Report(call, HttpStatus(error.kind), EncodeJsonError(error));
+  if (refusal) {
+    Report(call, HttpStatus(refusal.kind), EncodeJsonError(refusal));
   } else {
-    Start(call, std::move(servable), std::move(method), version, body);
+    Start(call, std::move(target), body);
   }
   return call;
 }
 
-void JsonFront::Start(uint64_t call, std::string servable, std::string method, uint64_t version, ByteSpan body) {
+void JsonFront::Start(uint64_t call, Target target, ByteSpan body) {
   std::unique_ptr<Request> request;
   try {
-    request = DecodeJsonRequest(body, std::move(servable), std::move(method), version);
+    request = DecodeJsonRequest(body, std::move(target.servable), std::move(target.method), target.version);
   } catch (const ServingError &error) {
     Report(call, HttpStatus(error.error().kind), EncodeJsonError(AsBodyError(error.error())));
     return;
@@ -150,7 +151,7 @@ void JsonFront::DecodeLoop() {
     const bool cancelled = !calls_.contains(next.call);
     lock.unlock();
     if (!cancelled) {
-      Start(next.call, std::move(next.servable), std::move(next.method), next.version, std::as_bytes(std::span(next.body)));
+      Start(next.call, std::move(next.target), std::as_bytes(std::span(next.body)));
     }
     lock.lock();
   }

@@ -34,7 +34,7 @@ class JsonFront {
   JsonFront(const JsonFront &) = delete;
 
   /// Copies what it needs of `body`. The completion may be there before this returns.
-  uint64_t Submit(std::string servable, std::string method, uint64_t version, ByteSpan body);
+  uint64_t Submit(Target target, ByteSpan body);
   /// The call will not be reported.
   void Cancel(uint64_t call);
   /// Readable while completions wait.
@@ -47,13 +47,11 @@ class JsonFront {
   class Sink;
   struct Undecoded {
     uint64_t call;
-    std::string servable;
-    std::string method;
-    uint64_t version;
+    Target target;
     std::string body;
   };
 
-  void Start(uint64_t call, std::string servable, std::string method, uint64_t version, ByteSpan body);
+  void Start(uint64_t call, Target target, ByteSpan body);
   void DecodeLoop();
   void Report(uint64_t call, int http_status, std::string body);
 

@@ -33,13 +33,20 @@ struct InputInstance {
   const InputTensor *Find(std::string_view name) const;
 };
 
+/// Whom a request is for.
+struct Target {
+  std::string servable;
+  std::string method;
+  uint64_t version = 0;  ///< 0: the newest
+};
+
 /// The most tensors, and the most instances, that decoders take in one request: what a few bytes on the wire grow to in
 /// memory stays bounded. More is refused as ErrorKind::kTooLarge.
 inline constexpr size_t kMaxTensors = size_t{1} << 20;
 
-/// A decoded request of any front end: whom to call, and per instance the named tensors. Owns (a share of) the message
+/// A decoded request of any front end: its target, and per instance the named tensors. Owns (a share of) the message
 /// that its views point into. Immutable after decoding, so several threads may read it.
-class Request {
+class Request : public Target {
   std::shared_ptr<const void> message_;
   std::pmr::monotonic_buffer_resource memory_;  // before the members that live in it, so that it dies after them
 
@@ -48,9 +55,6 @@ class Request {
   explicit Request(std::shared_ptr<const void> message) : message_(std::move(message)) {}
   Request(const Request &) = delete;
 
-  std::string servable;
-  std::string method;
-  uint64_t version = 0;  ///< 0: the newest
   std::vector<InputInstance> instances;
 
   /// Memory that lives as long as the request; for decoders.

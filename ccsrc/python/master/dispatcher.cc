@@ -46,7 +46,13 @@ std::tuple<uint64_t, uint64_t, double> Load(MasterDispatcher &self, uint64_t wor
 uint64_t SubmitJson(MasterDispatcher &self, std::string servable, std::string method, uint64_t version, const nb::bytes &body) {
   const ByteSpan bytes = {static_cast<const std::byte *>(body.data()), body.size()};
   nb::gil_scoped_release released;
-  return self.json().Submit(std::move(servable), std::move(method), version, bytes);
+  return self.json().Submit({std::move(servable), std::move(method), version}, bytes);
+}
+
+// HTTP status and text; the status is 200 where the content has to be looked at.
+std::tuple<int, std::string> CheckTarget(MasterDispatcher &self, std::string servable, std::string method, uint64_t version) {
+  Error refusal = self.dispatcher().CheckTarget({std::move(servable), std::move(method), version});
+  return {HttpStatus(refusal.kind), std::move(refusal.text)};
 }
 
 nb::list TakeCompletions(MasterDispatcher &self) {
@@ -83,6 +89,7 @@ void BindDispatcher(nb::module_ &module) {
       [](MasterDispatcher &self, const std::string &servable, uint64_t version) { self.dispatcher().FailWaiting(servable, version); },
       "servable"_a, "version"_a, Released())
     .def("worker_load", Load, "worker"_a)
+    .def("check_target", CheckTarget, "servable"_a, "method"_a, "version"_a)
     .def("submit_json", SubmitJson, "servable"_a, "method"_a, "version"_a, "body"_a)
     .def("cancel", [](MasterDispatcher &self, uint64_t call) { self.json().Cancel(call); }, "call"_a, Released())
     .def(

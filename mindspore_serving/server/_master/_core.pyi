@@ -47,6 +47,9 @@ class Dispatcher:
         """Nobody came in time: answers the requests that wait for a worker, code 5."""
     def worker_load(self, worker: int) -> tuple[int, int, float]:
         """Instances in flight, instances completed, seconds since it last completed one (or since it got work)."""
+    def check_target(self, servable: str, method: str, version: int) -> tuple[int, str]:
+        """HTTP status and text of what refuses a request whatever its content is, such as an unknown name; else
+        200."""
     def submit_json(self, servable: str, method: str, version: int, body: bytes) -> int:
         """Starts a RESTful call; the result comes through `take_completions` under the number returned."""
     def cancel(self, call: int) -> None:

@@ -8,13 +8,13 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.web_request import BaseRequest
 
 from mindspore_serving import log
 from mindspore_serving.server import errors
 from mindspore_serving.server._master.address import RESTFUL, Address
-from mindspore_serving.server._master.request_path import parse_path
+from mindspore_serving.server._master.request_path import Target, parse_path
 from mindspore_serving.server.errors import HttpRefusal
 
 if TYPE_CHECKING:
@@ -86,16 +86,16 @@ class RestServer:
         try:
             if request.method != "POST":
                 raise errors.method_not_allowed()
+            target = parse_path(request.raw_path)
             content = request.content
-            body = content.read_nowait() if content.is_eof() else await self._read(request)
+            body = content.read_nowait() if content.is_eof() else await self._read(request, target)
             if not body:
                 raise errors.empty_body()
             if len(body) > self._max_body_bytes:
                 raise errors.too_large(self._max_body_bytes)
-            servable, method, version = parse_path(request.raw_path)
         except HttpRefusal as refusal:
-            return self._answer(refusal.status, _error_body(refusal.text))
-        call = self._dispatcher.submit_json(servable, method, version, body)
+            return self._refuse(request, refusal)
+        call = self._dispatcher.submit_json(*target, body)
         self._calls[call] = future = self._loop.create_future()
         try:
             return self._answer(*await future)
@@ -105,11 +105,15 @@ class RestServer:
                 self._check_drained()
             raise
 
-    async def _read(self, request: BaseRequest) -> bytes:
-        """A body that did not come with its head; refused as soon as it is known to be too large."""
+    async def _read(self, request: BaseRequest, target: Target) -> bytes:
+        """A body that did not come with its head; refused as soon as it is known to be too large, and without a look at
+        it where nothing in it could help."""
         if (request.content_length or 0) > self._max_body_bytes:
             raise errors.too_large(self._max_body_bytes)
-        if request.headers.get("Expect", "").lower() == "100-continue":
+        status, text = self._dispatcher.check_target(*target)
+        if status != 200:
+            raise HttpRefusal(status, text)
+        if _expects_continue(request):
             await request.writer.write(_CONTINUE)
             request.writer.output_size = 0  # the writer counts it as part of the answer
         parts: list[bytes] = []
@@ -120,6 +124,14 @@ class RestServer:
             if size > self._max_body_bytes:
                 raise errors.too_large(self._max_body_bytes)
         return b"".join(parts)
+
+    def _refuse(self, request: BaseRequest, refusal: HttpRefusal) -> web.StreamResponse:
+        answer = self._answer(refusal.status, _error_body(refusal.text))
+        if refusal.status == 405:
+            answer.headers["Allow"] = "POST"
+        if not request.content.is_eof() and _expects_continue(request):
+            answer.force_close()  # whether the body follows is the client's choice, so what comes next is unknown
+        return answer
 
     def _answer(self, status: int, body: bytes) -> web.StreamResponse:
         return web.Response(status=200 if self._always_200 else status, body=body, content_type="application/json")
@@ -156,6 +168,10 @@ def open_listening_socket(address: Address, text: str) -> socket.socket:
         raise RESTFUL.cannot_bind(text, error) from error
     listening.setblocking(False)
     return listening
+
+
+def _expects_continue(request: BaseRequest) -> bool:
+    return request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
 
 
 def _error_body(text: str) -> bytes:

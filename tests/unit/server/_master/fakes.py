@@ -138,6 +138,9 @@ class FakeDispatcher:
     def worker_load(self, worker: int) -> tuple[int, int, float]:
         return self.load
 
+    def check_target(self, servable: str, method: str, version: int) -> tuple[int, str]:
+        return (404, f"{servable} is not available") if servable == "nobody" else (200, "")
+
     def submit_json(self, servable: str, method: str, version: int, body: bytes) -> int:
         self._numbers += 1
         self.submitted[self._numbers] = (servable, method, version, body)

@@ -16,6 +16,8 @@ from mindspore_serving.server._master.rest import RestServer, open_listening_soc
 from .fakes import FakeDispatcher
 
 LIMIT = 1000
+MODEL_MISSING = "please check url, the keyword:[model] must contain."
+UNKNOWN = b"POST /model/nobody:m HTTP/1.1\r\nHost: x\r\n"
 HEAD = b"POST /model/add/version/2:m HTTP/1.1\r\nHost: x\r\n"
 
 
@@ -131,12 +133,37 @@ def test_expect_continue(run):
     run(scenario)
 
 
+def test_expect_continue_is_nothing_to_http_1_0(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD.replace(b"1.1", b"1.0"), b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        connection.send(b"body")
+        call = await connection.submitted()
+        connection.dispatcher.complete(call, 200, b"{}")
+        assert (await connection.answer())[::2] == (200, b"{}")
+
+    run(scenario)
+
+
+def test_a_refusal_before_the_expected_body_ends_the_connection(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(UNKNOWN, b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+        status, headers, _ = await connection.answer()
+        assert (status, headers["connection"]) == (404, "close")
+
+    run(scenario)
+
+
 REFUSED = [
     (b"GET /model/add:m HTTP/1.1\r\nHost: x\r\n\r\n", 405, "http message only support POST right now"),
     (request(b"x", b"PUT /model/add:m HTTP/1.1\r\nHost: x\r\n"), 405, "http message only support POST right now"),
     (request(b""), 400, "http message invalid"),
-    (request(b"x", b"POST /add:m HTTP/1.1\r\nHost: x\r\n"), 404, "please check url, the keyword:[model] must contain."),
+    (request(b"x", b"POST /add:m HTTP/1.1\r\nHost: x\r\n"), 404, MODEL_MISSING),
     (request(b"x" * (LIMIT + 1)), 413, f"http message is bigger than {LIMIT}"),
+    # From the path alone, before the body has come, also where the client waits for permission to send it.
+    (UNKNOWN + b"Content-Length: 999\r\n\r\n", 404, "nobody is not available"),
+    (UNKNOWN + b"Expect: 100-continue\r\nContent-Length: 999\r\n\r\n", 404, "nobody is not available"),
+    (UNKNOWN + b"Transfer-Encoding: chunked\r\n\r\n", 404, "nobody is not available"),
+    (b"POST /add:m HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n", 404, MODEL_MISSING),
     # Refused from the head alone, also where the client waits for permission, and in the middle of a body.
     (HEAD + b"Content-Length: 99999999\r\n\r\n", 413, f"http message is bigger than {LIMIT}"),
     (HEAD + b"Expect: 100-continue\r\nContent-Length: 9999\r\n\r\n", 413, f"http message is bigger than {LIMIT}"),
@@ -156,6 +183,7 @@ def test_refused(run, sent, status, text, always_200):
         answered, headers, body = await connection.answer()
         assert (answered, headers["content-type"]) == (200 if always_200 else status, "application/json")
         assert json.loads(body) == {"error_msg": text}
+        assert headers.get("allow") == ("post" if status == 405 else None)
         assert not connection.dispatcher.submitted
 
     run(scenario, always_200)
