@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "grpc/log_limit.h"
 #include "grpc/predict_call.h"
 
 namespace mindspore::serving {
@@ -20,6 +21,17 @@ constexpr int kAwaitedCalls = 64;
 // faulted in again with the next, which costs a fifth of the time of a request of 600 kB.
 constexpr int kKeptHeapBytes = 64 << 20;
 
+std::shared_ptr<grpc::ServerCredentials> Credentials(const std::optional<TlsOptions> &tls) {
+  if (!tls.has_value()) {
+    return grpc::InsecureServerCredentials();
+  }
+  grpc::SslServerCredentialsOptions options(tls->client_ca.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                                                                   : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_key_cert_pairs.push_back({tls->private_key, tls->certificate});
+  options.pem_root_certs = tls->client_ca;
+  return grpc::SslServerCredentials(options);
+}
+
 int DefaultThreads() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4); }
 
 }  // namespace
@@ -28,12 +40,13 @@ class GrpcServer::Impl {
  public:
   Impl(Dispatcher *dispatcher, const GrpcServerOptions &options) {
     ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
+    LimitGrpcLog();
     grpc::ServerBuilder builder;
     const int message_bytes = static_cast<int>(std::min<size_t>(options.max_message_bytes, INT32_MAX));
     builder.SetMaxReceiveMessageSize(message_bytes);
     builder.SetMaxSendMessageSize(message_bytes);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort(options.address, Credentials(options.tls), &port_);
     builder.RegisterService(&service_);
     const int threads = options.threads > 0 ? options.threads : DefaultThreads();
     for (int i = 0; i < threads; ++i) {

@@ -2,15 +2,24 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "dispatch/dispatcher.h"
 
 namespace mindspore::serving {
 
+/// What a server needs to speak TLS (1.2 and newer), each in PEM form and checked before.
+struct TlsOptions {
+  std::string certificate;  ///< the server's chain
+  std::string private_key;
+  std::string client_ca;  ///< clients must show a certificate signed by one of these; empty: they show none
+};
+
 struct GrpcServerOptions {
   std::string address;                             ///< host:port, where port 0 lets the system choose, or unix:path
   size_t max_message_bytes = size_t{100} << 20;  ///< of a request and of a reply
+  std::optional<TlsOptions> tls;
   int threads = 0;                                 ///< completion queue threads; 0: one for every four cores, at most 4
 };
 

@@ -15,7 +15,9 @@ from mindspore_serving.server.config import ServableStartConfig, SSLConfig
 from mindspore_serving.server.errors import AlreadyRunning, StartError
 
 if TYPE_CHECKING:
+    from mindspore_serving.server._master.address import EndPoint
     from mindspore_serving.server._master.app import App
+    from mindspore_serving.server._master.tls import Tls
 
 _MIB = 1 << 20
 
@@ -115,22 +117,25 @@ def start_grpc_server(address: str, max_msg_mb_size: int = 100, ssl_config: SSLC
             directory. The line `Serving: Serving gRPC server start success, listening on <address>` on standard output
             tells the real one.
         max_msg_mb_size (int): Largest message in MiB, both ways, 1 to 512. Default 100.
-        ssl_config (SSLConfig, optional): Must be None in this version, which has no TLS.
+        ssl_config (SSLConfig, optional): Speak TLS (1.2 or newer) only. Default None: no TLS.
 
     Raises:
-        RuntimeError: An argument is wrong, the address cannot be used, or a gRPC server runs already (and goes on).
+        RuntimeError: An argument or a file of `ssl_config` is wrong, the address cannot be used, or a gRPC server runs
+            already (and goes on). For a file that is not there it is also a FileNotFoundError.
 
     Example:
         >>> server.start_grpc_server("127.0.0.1:5500")
+        >>> server.start_grpc_server("127.0.0.1:5500", ssl_config=server.SSLConfig("server.crt", "server.key"))
     """
     _check_end_point(address, max_msg_mb_size, ssl_config)
     from mindspore_serving.server._master.address import GRPC, parse_address
 
     with _logged_errors():
         parsed = parse_address(GRPC, address)
+        tls = _load_tls(GRPC, address, ssl_config)
         app = _process.obtain()
         try:
-            listening = app.start_grpc_server(parsed, address, max_msg_mb_size * _MIB)
+            listening = app.start_grpc_server(parsed, address, max_msg_mb_size * _MIB, tls)
         except BaseException:
             app.stop_if_idle()
             raise
@@ -146,12 +151,13 @@ def start_restful_server(
         address (str): `<host>:<port>`; port 0 lets the system choose. The line `Serving: Serving RESTful server start
             success, listening on <address>` on standard output tells the real one.
         max_msg_mb_size (int): Largest body of a request in MiB, 1 to 512. Default 100.
-        ssl_config (SSLConfig, optional): Must be None in this version, which has no TLS.
+        ssl_config (SSLConfig, optional): Speak HTTPS (TLS 1.2 or newer) only. Default None: HTTP.
         always_200 (bool): Answer errors with status 200, for clients that look into the body only. Default False:
             errors have their status (400, 404, 405, 413, 429, 500, 503, 504).
 
     Raises:
-        RuntimeError: An argument is wrong, the address cannot be used, or a RESTful server runs already (and goes on).
+        RuntimeError: An argument or a file of `ssl_config` is wrong, the address cannot be used, or a RESTful server
+            runs already (and goes on). For a file that is not there it is also a FileNotFoundError.
 
     Example:
         >>> server.start_restful_server("127.0.0.1:1500")
@@ -162,9 +168,10 @@ def start_restful_server(
 
     with _logged_errors():
         parsed = parse_address(RESTFUL, address)
+        tls = _load_tls(RESTFUL, address, ssl_config)
         app = _process.obtain()
         try:
-            listening = app.start_restful_server(parsed, address, max_msg_mb_size * _MIB, always_200)
+            listening = app.start_restful_server(parsed, address, max_msg_mb_size * _MIB, always_200, tls)
         except BaseException:
             app.stop_if_idle()
             raise
@@ -234,8 +241,14 @@ def _plan(configs: Sequence[ServableStartConfig], enable_lite: bool) -> Any:
 def _check_end_point(address: Any, max_msg_mb_size: Any, ssl_config: Any) -> None:
     checks.check_str("address", address)
     checks.check_int("max_msg_mb_size", max_msg_mb_size, 1, 512)
-    if ssl_config is None:
-        return
-    if not isinstance(ssl_config, SSLConfig):
+    if ssl_config is not None and not isinstance(ssl_config, SSLConfig):
         raise RuntimeError(f"The type of ssl_config should be SSLConfig, but actually {type(ssl_config)}")
-    raise RuntimeError("Serving Error: this version has no TLS, 'ssl_config' should be None")
+
+
+def _load_tls(end_point: EndPoint, address: str, ssl_config: SSLConfig | None) -> Tls | None:
+    """The certificates, checked; None without any."""
+    if ssl_config is None:
+        return None
+    from mindspore_serving.server._master.tls import load_tls
+
+    return load_tls(end_point, address, ssl_config)

@@ -15,6 +15,10 @@ class StartError(ServingError):
     """A server or its workers could not start."""
 
 
+class MissingFile(StartError, FileNotFoundError):
+    """A certificate or key is not where it should be. Scripts may catch it as either."""
+
+
 class AlreadyRunning(StartError):
     """The call was made before, and what it started still runs and is left alone."""
 

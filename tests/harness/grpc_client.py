@@ -37,14 +37,22 @@ class Reply:
 class GrpcClient:
     """One channel to a server. Use as a context manager."""
 
-    def __init__(self, address: str, max_message_bytes: int = _MAX_BYTES) -> None:
+    def __init__(
+        self,
+        address: str,
+        max_message_bytes: int = _MAX_BYTES,
+        credentials: grpc.ChannelCredentials | None = None,
+    ) -> None:
         options = [
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", _MAX_BYTES),
             ("grpc.enable_http_proxy", 0),
             ("grpc.use_local_subchannel_pool", 1),
         ]
-        self.channel = grpc.insecure_channel(address, options=options)
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, options=options)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, options=options)
         self._predict = self.channel.unary_unary(protocol.PREDICT)
 
     def __enter__(self) -> GrpcClient:

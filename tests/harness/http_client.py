@@ -6,6 +6,7 @@ import dataclasses
 import http.client
 import json
 import socket
+import ssl
 from typing import Any
 
 
@@ -38,10 +39,13 @@ class HttpReply:
 
 
 class HttpClient:
-    """One keep-alive connection. Use as a context manager."""
+    """One keep-alive connection; with a context over TLS. Use as a context manager."""
 
-    def __init__(self, address: str, timeout_s: float = 30.0) -> None:
-        self._connection = http.client.HTTPConnection(address, timeout=timeout_s)
+    def __init__(self, address: str, timeout_s: float = 30.0, context: ssl.SSLContext | None = None) -> None:
+        if context is None:
+            self._connection = http.client.HTTPConnection(address, timeout=timeout_s)
+        else:
+            self._connection = http.client.HTTPSConnection(address, timeout=timeout_s, context=context)
 
     def __enter__(self) -> HttpClient:
         return self
@@ -86,6 +90,17 @@ class RawConnection:
     def line(self) -> bytes:
         """The next line the server sends; empty at its end of the stream."""
         return self._file.readline()
+
+    def closed_by_server(self) -> bool:
+        """Waits for the end of the connection, whatever comes before it; False when it does not come in time."""
+        try:
+            while self.socket.recv(65536):
+                pass
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return False
+        return True
 
     def reply(self) -> HttpReply:
         """The next answer on the connection, which needs a Content-Length."""

@@ -92,8 +92,14 @@ ARGUMENT_ERRORS = [
     ),
     ("server.start_grpc_server('127.0.0.1:0', 513)", "Parameter 'max_msg_mb_size' should be in range [1,512]"),
     ("server.start_grpc_server('127.0.0.1:0', ssl_config=1)", "type of ssl_config should be"),
-    ("server.start_grpc_server('127.0.0.1:0', ssl_config=server.SSLConfig('c', 'k'))", "ssl_config"),
-    ("server.start_restful_server('127.0.0.1:0', ssl_config=server.SSLConfig('c', 'k'))", "ssl_config"),
+    (
+        "server.start_grpc_server('127.0.0.1:0', ssl_config=server.SSLConfig('c', 'k'))",
+        "Serving gRPC server start failed, create server failed, address 127.0.0.1:0, load certificate_chain from c",
+    ),
+    (
+        "server.start_restful_server('127.0.0.1:0', ssl_config=server.SSLConfig('c', 'k'))",
+        "RESTful server start failed, load certificate_chain from c failed",
+    ),
     ("server.start_restful_server('127.0.0.1')", "The format of the RESTful server address '127.0.0.1' is illegal"),
     ("server.start_restful_server('127.0.0.1:65536')", "is out of legal range [1 ~ 65535]"),
     (

@@ -69,9 +69,16 @@ class Dispatcher:
 class GrpcServer:
     """The public gRPC end point (`MSService.Predict`) on threads of its own.
 
-    Raises `RuntimeError` when the address cannot be bound."""
+    Raises `RuntimeError` when the address cannot be bound. `tls`: certificate chain, private key and authorities of the
+    clients, each PEM; without authorities no client shows a certificate."""
 
-    def __init__(self, dispatcher: Dispatcher, address: str, max_message_bytes: int) -> None: ...
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        address: str,
+        max_message_bytes: int,
+        tls: tuple[bytes, bytes, bytes] | None = None,
+    ) -> None: ...
     @property
     def port(self) -> int:
         """The port listened on; 0 for a unix socket."""

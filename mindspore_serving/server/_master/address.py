@@ -19,6 +19,8 @@ class EndPoint:
     address_name: str
     bind_failure: str
     """What the message about a failed bind says before the address."""
+    file_failure: str
+    """What the message about a wrong certificate says before the reason; scripts know gRPC's as a failed bind."""
     unix_sockets: bool
 
     def cannot_bind(self, address: str, reason: object = "") -> StartError:
@@ -26,13 +28,18 @@ class EndPoint:
         text = f"Serving Error: {self.name} server start failed, {self.bind_failure.format(address=address)}"
         return StartError(f"{text}, {reason}" if reason else text)
 
+    def wrong_file(self, address: str, reason: str) -> str:
+        """The text about a certificate or key."""
+        return f"Serving Error: {self.name} server start failed, {self.file_failure.format(address=address)}{reason}"
+
     def already_running(self) -> str:
         """The text of a second start."""
         return f"Serving Error: {self.name} server is already running"
 
 
-GRPC = EndPoint("Serving gRPC", "Serving gRPC address", "create server failed, address {address}", True)
-RESTFUL = EndPoint("RESTful", "RESTful server address", "bind to the socket address {address} failed", False)
+_GRPC_FAILURE = "create server failed, address {address}"
+GRPC = EndPoint("Serving gRPC", "Serving gRPC address", _GRPC_FAILURE, f"{_GRPC_FAILURE}, ", True)
+RESTFUL = EndPoint("RESTful", "RESTful server address", "bind to the socket address {address} failed", "", False)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,7 @@ from mindspore_serving.server._master.address import GRPC, RESTFUL, Address
 from mindspore_serving.server._master.launch import WorkerSpec, log_directory
 from mindspore_serving.server._master.rest import RestServer, open_listening_socket
 from mindspore_serving.server._master.supervisor import Supervisor
+from mindspore_serving.server._master.tls import Tls
 from mindspore_serving.server._master.worker_handle import WorkerHandle, WorkerListener
 from mindspore_serving.server.errors import AlreadyRunning, StartError
 
@@ -90,13 +91,15 @@ class App:
         self._keeper = threading.Thread(target=self._thread.join, name="serving-keeper")
         self._keeper.start()
 
-    def start_grpc_server(self, address: Address, text: str, max_message_bytes: int) -> str:
+    def start_grpc_server(self, address: Address, text: str, max_message_bytes: int, tls: Tls | None) -> str:
         """Starts the gRPC end point; returns the address it listens on."""
-        return self._call(self._start_grpc_server(address, text, max_message_bytes))
+        return self._call(self._start_grpc_server(address, text, max_message_bytes, tls))
 
-    def start_restful_server(self, address: Address, text: str, max_body_bytes: int, always_200: bool) -> str:
+    def start_restful_server(
+        self, address: Address, text: str, max_body_bytes: int, always_200: bool, tls: Tls | None
+    ) -> str:
         """Starts the RESTful end point; returns the address it listens on."""
-        return self._call(self._start_restful_server(address, text, max_body_bytes, always_200))
+        return self._call(self._start_restful_server(address, text, max_body_bytes, always_200, tls))
 
     def stop(self) -> None:
         """Stops everything and returns when it is gone; from the loop's own thread it only begins to. Idempotent."""
@@ -165,17 +168,20 @@ class App:
         log_path = os.path.join(self._log_directory, spec.log_name)
         return WorkerHandle(self._loop, spec, _core.Channel(), log_path, again, listener)
 
-    async def _start_grpc_server(self, address: Address, text: str, max_message_bytes: int) -> str:
+    async def _start_grpc_server(self, address: Address, text: str, max_message_bytes: int, tls: Tls | None) -> str:
         self._check_running()
         if self._grpc is not None:
             raise AlreadyRunning(GRPC.already_running())
+        pem = (tls.certificate, tls.private_key, tls.client_ca) if tls is not None else None
         try:
-            self._grpc = _core.GrpcServer(self._dispatcher, text, max_message_bytes)
+            self._grpc = _core.GrpcServer(self._dispatcher, text, max_message_bytes, pem)
         except RuntimeError as error:
             raise GRPC.cannot_bind(text, error) from error
         return address.text(self._grpc.port)
 
-    async def _start_restful_server(self, address: Address, text: str, max_body_bytes: int, always_200: bool) -> str:
+    async def _start_restful_server(
+        self, address: Address, text: str, max_body_bytes: int, always_200: bool, tls: Tls | None
+    ) -> str:
         self._check_running()
         if self._rest is not None:
             raise AlreadyRunning(RESTFUL.already_running())
@@ -183,7 +189,7 @@ class App:
         port = listening.getsockname()[1]
         self._rest = RestServer(self._loop, self._dispatcher, max_body_bytes, always_200)
         try:
-            await self._rest.listen(listening)
+            await self._rest.listen(listening, tls)
         except OSError as error:
             await self._rest.close(0)
             self._rest = None

@@ -19,9 +19,11 @@ from mindspore_serving.server.errors import HttpRefusal
 
 if TYPE_CHECKING:
     from mindspore_serving.server._master._core import Dispatcher
+    from mindspore_serving.server._master.tls import Tls
 
 _IDLE_TIMEOUT_S = 100
 _BACKLOG = 1024
+_TLS_TIMEOUTS = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 1.0}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -57,9 +59,10 @@ class RestServer:
         self._completion_fd = dispatcher.completion_fd()
         loop.add_reader(self._completion_fd, self._take_completions)
 
-    async def listen(self, listening: socket.socket) -> None:
+    async def listen(self, listening: socket.socket, tls: Tls | None = None) -> None:
         """Accepts connections from now on; the socket is the server's."""
-        self._listener = await self._loop.create_server(self._server, sock=listening, backlog=_BACKLOG)
+        secure = {} if tls is None else {"ssl": tls.context, **_TLS_TIMEOUTS}
+        self._listener = await self._loop.create_server(self._server, sock=listening, backlog=_BACKLOG, **secure)
 
     def stop_accepting(self) -> None:
         """Closes the listening socket."""

@@ -29,7 +29,7 @@ def nothing_is_started(monkeypatch):
         ({"max_msg_mb_size": 513}, "Parameter 'max_msg_mb_size' should be in range [1,512]"),
         ({"max_msg_mb_size": True}, "Parameter 'max_msg_mb_size' should be int"),
         ({"ssl_config": "server.crt"}, "type of ssl_config should be"),
-        ({"ssl_config": server.SSLConfig("c", "k")}, "Serving Error: this version has no TLS"),
+        ({"ssl_config": server.SSLConfig("c", "k")}, "load certificate_chain from c failed, parameter 'certificate'"),
     ],
 )
 def test_end_point_arguments(start, arguments, text):

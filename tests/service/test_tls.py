@@ -1,0 +1,205 @@
+"""TLS and mutual TLS on both ports: who gets in, and who does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import ssl
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+
+from mindspore_serving.client import Client, SSLConfig
+from tests.harness.certificates import Authority
+from tests.harness.grpc_client import GrpcClient
+from tests.harness.http_client import HttpClient, RawConnection
+from tests.harness.server_process import ServerProcess, start_script
+from tests.harness.settled import resources_come_back
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """What a client shows, if anything, and whom it trusts."""
+
+    shown: Authority | None
+    trusted: Authority
+
+    def files(self) -> list[str | None]:
+        """Certificate, key, authority."""
+        pair = [self.shown.path("client.crt"), self.shown.path("client.key")] if self.shown else [None, None]
+        return [*pair, self.trusted.path("ca.crt")]
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        chain, key, root = [path and Path(path).read_bytes() for path in self.files()]
+        return grpc.ssl_channel_credentials(root, key, chain)
+
+    def context(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.trusted.path("ca.crt"))
+        if self.shown:
+            context.load_cert_chain(*self.files()[:2])
+        return context
+
+
+class Refused(Exception):
+    """The connection came to nothing."""
+
+
+def by_grpc(server: ServerProcess, identity: Identity, x: Any) -> Any:
+    with GrpcClient(server.grpc_address, credentials=identity.credentials()) as client:
+        try:
+            return client.call("basic", "echo", {"x": x}).values[0]["y"]
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.UNAVAILABLE:
+                raise
+            raise Refused from error
+
+
+def by_our_client(server: ServerProcess, identity: Identity, x: Any) -> Any:
+    config = SSLConfig(*identity.files())
+    with Client(server.grpc_address, "basic", "echo", ssl_config=config, timeout_s=30) as client:
+        result = client.infer({"x": x})
+    if isinstance(result, dict):
+        assert result["error"].startswith("Grpc Error, (14, 'unavailable')")
+        raise Refused
+    return result[0]["y"]
+
+
+def by_http(server: ServerProcess, identity: Identity, x: Any) -> Any:
+    with HttpClient(server.rest_address, context=identity.context()) as client:
+        try:
+            return np.array(client.call("basic", "echo", {"x": x.tolist()}).instances[0]["y"], x.dtype)
+        except (ssl.SSLError, ConnectionError) as error:
+            raise Refused from error
+
+
+Ask = Callable[[ServerProcess, Identity, Any], Any]
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Authority]:
+    """`ours` signs for the server and for those it knows, `foreign` for others."""
+    made = {name: Authority(tmp_path_factory.mktemp(name)) for name in ("ours", "foreign")}
+    made["ours"].issue("server")
+    for authority in made.values():
+        authority.issue("client")
+    return made
+
+
+@pytest.fixture(scope="module", params=["one way", "mutual"])
+def server(
+    request: pytest.FixtureRequest,
+    authorities: dict[str, Authority],
+    servables: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ServerProcess]:
+    """A server with TLS on both ports, whose process trusts the foreign authority as a system does its own."""
+    ours, foreign = authorities["ours"], authorities["foreign"].path("ca.crt")
+    files = [ours.path("server.crt"), ours.path("server.key"), ours.path("ca.crt")]
+    given = f"ssl_config=server.SSLConfig(*{files!r}, verify_client={request.param == 'mutual'})"
+    config = {"servable_directory": str(servables), "servable_name": "basic"}
+    trusting = {"SSL_CERT_FILE": foreign, "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": foreign}
+    script = start_script([config], grpc=given, rest=given)
+    known = Identity(ours, ours)
+
+    def touch() -> None:
+        for ask in (by_grpc, by_http):
+            ask(started, known, np.ones(100_000, np.int32))
+
+    with ServerProcess(script, tmp_path_factory.mktemp("tls"), trusting) as started:
+        started.wait_ready()
+        with resources_come_back(started, touch):
+            yield started
+
+
+@pytest.mark.parametrize("ask", [by_grpc, by_our_client, by_http])
+@pytest.mark.parametrize(
+    ("shown", "trusted", "let_in"),
+    [
+        ("ours", "ours", ("one way", "mutual")),
+        (None, "ours", ("one way",)),
+        ("foreign", "ours", ("one way",)),
+        ("ours", "foreign", ()),
+        (None, "foreign", ()),
+    ],
+)
+def test_who_is_let_in(
+    request: pytest.FixtureRequest,
+    server: ServerProcess,
+    authorities: dict[str, Authority],
+    ask: Ask,
+    shown: str | None,
+    trusted: str,
+    let_in: tuple[str, ...],
+) -> None:
+    identity = Identity(authorities.get(shown), authorities[trusted])
+    if request.node.callspec.params["server"] in let_in:
+        assert ask(server, identity, np.int32(5)) == 5
+    else:
+        with pytest.raises(Refused):
+            ask(server, identity, np.int32(5))
+
+
+@pytest.mark.parametrize("ask", [by_grpc, by_http])
+def test_large_messages(server: ServerProcess, authorities: dict[str, Authority], ask: Ask) -> None:
+    x = np.arange(300_000, dtype=np.int32)
+    np.testing.assert_array_equal(ask(server, Identity(authorities["ours"], authorities["ours"]), x), x)
+
+
+def test_clients_without_tls_are_refused(server: ServerProcess) -> None:
+    with GrpcClient(server.grpc_address) as client, pytest.raises(grpc.RpcError) as raised:
+        client.call("basic", "echo", {"x": np.int32(5)})
+    assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+    with HttpClient(server.rest_address) as http_client, pytest.raises(ConnectionError):
+        http_client.call("basic", "echo", {"x": 5})
+
+
+def _handshake(address: str, identity: Identity, version: ssl.TLSVersion) -> str | None:
+    """The version agreed on."""
+    context = identity.context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = version
+    if version < ssl.TLSVersion.TLSv1_2:
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else OpenSSL would not even try
+    host, _, port = address.rpartition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secure,
+    ):
+        return secure.version()
+
+
+@pytest.mark.parametrize("port", ["grpc_address", "rest_address"])
+def test_versions(server: ServerProcess, authorities: dict[str, Authority], port: str) -> None:
+    address, known = getattr(server, port), Identity(authorities["ours"], authorities["ours"])
+    assert _handshake(address, known, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+    if port == "rest_address":  # gRPC's library has 1.3 in its newer versions
+        assert _handshake(address, known, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+    for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        with pytest.raises(ssl.SSLError) as raised:
+            _handshake(address, known, version)
+        # Refused there, with or without an alert, and not here (NO_PROTOCOLS_AVAILABLE).
+        assert raised.value.reason in ("TLSV1_ALERT_PROTOCOL_VERSION", "UNEXPECTED_EOF_WHILE_READING")
+
+
+def test_failed_handshakes_do_not_fill_the_output(server: ServerProcess, authorities: dict[str, Authority]) -> None:
+    for address in (server.grpc_address, server.rest_address):
+        for _ in range(30):
+            with RawConnection(address) as raw:
+                raw.send(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+                assert raw.closed_by_server()
+    known = Identity(authorities["ours"], authorities["ours"])
+    assert by_grpc(server, known, np.int32(5)) == by_http(server, known, np.int32(5)) == 5
+    assert server.output.count("\n") < 30, server.output
+
+
+def test_a_client_with_tls_and_a_server_without(plain_server: ServerProcess, authorities: dict[str, Authority]) -> None:
+    for ask in (by_grpc, by_http):
+        with pytest.raises(Refused):
+            ask(plain_server, Identity(None, authorities["ours"]), np.int32(5))
