@@ -109,7 +109,7 @@ def _plan_method(method: MethodSignature, models: ModelsByKey, functions: list[C
         if isinstance(stage, ModelStage):
             index, model = models[stage.model_key]
             _check_counts(f"method: '{method.name}', stage index(begin with 1): {number}", stage, model)
-            stages.append(_core.model_stage(**common, model=index))
+            stages.append(_core.model_stage(**common, model=index, subgraph=stage.subgraph))
         elif isinstance(stage, BuiltinStage):
             stages.append(_core.builtin_stage(**common, name=stage.name))
         else:
@@ -127,15 +127,16 @@ def _plan_method(method: MethodSignature, models: ModelsByKey, functions: list[C
 
 def _check_counts(where: str, stage: ModelStage, model: PlannedModel) -> None:
     for what, count, tensors in (
-        ("inputs", len(stage.inputs), model.batching.inputs[0]),
-        ("outputs", stage.outputs_count, model.batching.outputs[0]),
+        ("inputs", len(stage.inputs), model.batching.inputs[stage.subgraph]),
+        ("outputs", stage.outputs_count, model.batching.outputs[stage.subgraph]),
     ):
         if count != len(tensors):
             listed = ", ".join(f"{tensor.dtype}{list(tensor.shape)}" for tensor in tensors)
+            subgraph = f", subgraph: {stage.subgraph}" if stage.subgraph else ""
             fix = "give the stage that many" if what == "inputs" else f"declare it with outputs_count={len(tensors)}"
             raise RuntimeError(
                 f"The {what} count {count} in register_method not equal to the count {len(tensors)} defined in model, "
-                f"{where}, model: {stage.model_key}, {what} of the model: {listed}; {fix}"
+                f"{where}, model: {stage.model_key}{subgraph}, {what} of the model: {listed}; {fix}"
             )
 
 

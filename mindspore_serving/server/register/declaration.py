@@ -42,7 +42,7 @@ class Declaration:
         self._models: dict[str, ModelDeclaration] = {}
         self._methods: dict[str, MethodSignature] = {}
         self._functions: list[FunctionStage] = []
-        self._model_counts: dict[str, tuple[int, int]] = {}
+        self._model_counts: dict[tuple[str, int], tuple[int, int]] = {}
         self._failure: tuple[Exception, str] | None = None
 
     @property
@@ -68,6 +68,10 @@ class Declaration:
                     f"be declared once"
                 )
         self._models[model.key] = model
+
+    def subgraph_count(self, model_key: str) -> int:
+        """The number of files of a declared model."""
+        return len(self._models[model_key].files)
 
     def add_method(self, method: MethodSignature) -> None:
         """Takes a method whose name `check_method_name` accepted."""
@@ -113,7 +117,7 @@ class Declaration:
 
     def _add_model_use(self, stage: ModelStage) -> None:
         counts = (len(stage.inputs), stage.outputs_count)
-        old = self._model_counts.setdefault(stage.model_key, counts)
+        old = self._model_counts.setdefault((stage.model_key, stage.subgraph), counts)
         for what, count, old_count in zip(("inputs", "outputs"), counts, old, strict=True):
             if count != old_count:
                 raise RuntimeError(

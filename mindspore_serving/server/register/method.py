@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -176,6 +177,7 @@ def add_stage(
     outputs_count: int,
     batch_size: int | None = None,
     tag: str | None = None,
+    subgraph: int = 0,
 ) -> Any:
     """Adds a stage to the method that is being registered.
 
@@ -188,6 +190,7 @@ def add_stage(
             a tuple of its inputs, and returns or yields one result for each; n limits the number of instances, with
             0 the server chooses it. Models ignore it.
         tag: what error texts call the stage; by default the function's or model's name.
+        subgraph: which file of a model's declaration runs, counted from 0, the default.
 
     Returns:
         A placeholder for the output, or a tuple of them when there are several.
@@ -202,7 +205,9 @@ def add_stage(
     """
     trace = current_trace("add_stage")
     with trace.adding(stage):
-        outputs = trace.add(_new_stage(trace, stage, args, outputs_count, batch_size, tag))
+        check_int("subgraph", subgraph, 0)
+        new_stage = _new_stage(trace, stage, args, outputs_count, batch_size, tag)
+        outputs = trace.add(_of_subgraph(trace.declaration, new_stage, subgraph, tag) if subgraph else new_stage)
     return outputs[0] if outputs_count == 1 else outputs
 
 
@@ -225,6 +230,17 @@ def _new_stage(
         f"Call 'add_stage' failed, the parameter 'stage' of add_stage must be function or Model returned by "
         f"declare_model, now is {type(stage)}; wrap anything else that can be called in a function with 'def'"
     )
+
+
+def _of_subgraph(declaration: Declaration, stage: Stage, subgraph: int, tag: str | None) -> ModelStage:
+    if not isinstance(stage, ModelStage):
+        raise RuntimeError(f"Parameter 'subgraph' is for models, but actually the stage is {stage.name}")
+    count = declaration.subgraph_count(stage.model_key)
+    if subgraph >= count:
+        raise RuntimeError(
+            f"The model does not have subgraph of index {subgraph}, the subgraph count of the model is {count}"
+        )
+    return dataclasses.replace(stage, subgraph=subgraph, tag=tag or f"{stage.tag}, subgraph {subgraph}")
 
 
 def _function_or_builtin(declaration: Declaration, name: str) -> Callable[..., Any] | str:

@@ -81,12 +81,14 @@ class BuiltinStage:
 
 @dataclasses.dataclass(frozen=True)
 class ModelStage:
-    """A stage that runs subgraph 0 of a declared model."""
+    """A stage that runs a declared model."""
 
     model_key: str
     inputs: tuple[Source, ...]
     outputs_count: int
     tag: str
+    subgraph: int = 0
+    """Which of the model's files."""
 
 
 Stage = FunctionStage | BuiltinStage | ModelStage

@@ -57,6 +57,40 @@ def test_stages_and_sources(declaration):
     assert both.__name__ == "both"
 
 
+def test_a_stage_of_another_subgraph(declaration):
+    model = register.declare_model(["a.mindir", "b.mindir"], "MindIR")
+
+    @register.register_method(output_names=["y", "z"])
+    def both(x):
+        a = register.add_stage(model, x, outputs_count=1, subgraph=0)
+        b, c = register.add_stage(model, a, x, outputs_count=2, subgraph=1)  # counts of its own
+        d, _ = register.add_stage(model, b, c, outputs_count=2, subgraph=1, tag="Step")
+        return c, d
+
+    key = "a.mindir;b.mindir"
+    assert only_method(declaration).stages == (
+        ModelStage(key, (Source(0, 0),), 1, f"Model '{key}'"),
+        ModelStage(key, (Source(1, 0), Source(0, 0)), 2, f"Model '{key}', subgraph 1", 1),
+        ModelStage(key, (Source(2, 0), Source(2, 1)), 2, "Step", 1),
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "subgraph", "text"),
+    [
+        (True, 1, "The model does not have subgraph of index 1, the subgraph count of the model is 1"),
+        (True, -1, "Parameter 'subgraph' should be >= 0"),
+        (True, "1", "Parameter 'subgraph' should be int"),
+        (False, 1, "Parameter 'subgraph' is for models, but actually the stage is add.batch"),
+    ],
+)
+def test_subgraphs_that_are_not_there(model, subgraph, text):
+    stage = register.declare_model("a.mindir", "MindIR") if model else batch
+
+    with pytest.raises(RuntimeError, match=re.escape(text)):
+        register.register_method("y")(lambda x: register.add_stage(stage, x, outputs_count=1, subgraph=subgraph))
+
+
 def test_a_method_without_stages_returns_its_inputs(declaration):
     register.register_method(("a", "b"))(lambda x1, x2, /: [x2, x2])
     assert only_method(declaration).returns == (Source(0, 1), Source(0, 1))
