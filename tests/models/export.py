@@ -49,6 +49,52 @@ class AddTable(nn.Cell):
         return x + table
 
 
+def _parameter(name: str, values: np.ndarray) -> ms.Parameter:
+    return ms.Parameter(ms.Tensor(values.astype(np.float32)), name=name)
+
+
+class Prefill(nn.Cell):
+    """Fills a cache of four rows: cache = 2 x; y = 10 * the sum of the cache's rows"""
+
+    def __init__(self):
+        super().__init__()
+        self.cache = _parameter("cache", np.zeros((4, 2)))
+        self.weight = _parameter("weight", np.full(2, 2))
+        self.head = _parameter("head", np.full(2, 10))
+
+    def construct(self, x):
+        ops.assign(self.cache, x * self.weight)
+        return self.cache.sum(axis=0) * self.head
+
+
+class Step(nn.Cell):
+    """Writes one row of the cache: cache[position] = 2 x; y = 100 * the sum of the cache's rows, and the cache"""
+
+    def __init__(self, shape: tuple[int, int] = (4, 2), value: float = 0):
+        super().__init__()
+        self.cache = _parameter("cache", np.full(shape, value))
+        self.weight = _parameter("weight", np.full(2, 2))
+        self.head = _parameter("head", np.full(2, 100))
+        self.update = ops.ScatterUpdate()
+
+    def construct(self, x, position):
+        cache = self.update(self.cache, position, x * self.weight)
+        return ops.depend(self.cache, cache).sum(axis=0) * self.head, self.cache
+
+
+class RowTotals(nn.Cell):
+    """Each row has a sum of its own: total += x, if x is positive; y = total"""
+
+    def __init__(self):
+        super().__init__()
+        self.total = _parameter("total", np.zeros((3, 1)))
+
+    def construct(self, x):
+        if x.sum() > 0:
+            ops.assign_add(self.total, x)
+        return self.total + 0
+
+
 def _zeros(*shape: int, dtype: type = np.float32) -> ms.Tensor:
     return ms.Tensor(np.zeros(shape, dtype))
 
@@ -65,6 +111,11 @@ MODELS: dict[str, tuple[Callable[[], nn.Cell], Callable[[], tuple[ms.Tensor, ...
     "scale": (Scale, lambda: (_zeros(4, 3),)),
     "row_sum": (RowSum, lambda: (_zeros(2, 3),)),
     "add_table": (AddTable, lambda: (_zeros(2, 3), _zeros(3))),
+    "prefill": (Prefill, lambda: (_zeros(4, 2),)),
+    "step": (Step, lambda: (_zeros(1, 2), _zeros(1, dtype=np.int32))),
+    "step_of_three": (lambda: Step((3, 2)), lambda: (_zeros(1, 2), _zeros(1, dtype=np.int32))),
+    "step_from_one": (lambda: Step(value=1), lambda: (_zeros(1, 2), _zeros(1, dtype=np.int32))),
+    "row_totals": (RowTotals, lambda: (_zeros(3, 1),)),
 }
 
 

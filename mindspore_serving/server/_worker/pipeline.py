@@ -79,6 +79,7 @@ class Pipeline:
                 "key": planned.declaration.key,
                 "engine": model.engine,
                 "why": choice.why,
+                "state": list(model.state),
                 "inputs": [[str(info) for info in subgraph.inputs] for subgraph in model.subgraphs],
                 "outputs": [[str(info) for info in subgraph.outputs] for subgraph in model.subgraphs],
                 "batching": planned.batching.as_json(),
@@ -94,6 +95,8 @@ class Pipeline:
     def _log_engines(self) -> None:
         for planned, model, choice in zip(self._planned, self._models, self._choices, strict=False):
             log.info(f"Model '{planned.declaration.key}' is run by {model.engine}: {choice.why}")
+            if model.state:
+                _log_state(planned, ", ".join(model.state))
 
     def run(self) -> None:
         """Runs the Python stages in this thread, until the executor is stopped."""
@@ -130,6 +133,11 @@ def _remote_models(start: StartWorker, servable: ServableSignature) -> list[Plan
             f"Servable '{start.servable_name}' has models declared by declare_model, but parameter 'device_ids' of "
             f"ServableStartConfig is not set and no worker occupies a device, when the device target is not CPU: "
             f"{', '.join(missing)}"
+        )
+    if stateful := [key for key, model in described.items() if model.get("state")]:
+        log.warning(
+            f"Models with state, which each worker that runs them keeps for itself: {', '.join(stateful)}; calls from "
+            f"this worker go to any of those workers, in between the calls of others"
         )
     return [
         PlannedModel(model, _MODEL_LANE, ModelBatching.from_json(described[model.key]["batching"]), remote=True)
@@ -212,6 +220,16 @@ def _batching(start: StartWorker, declaration: ModelDeclaration, model: LoadedMo
             f"{declaration.max_batch_size}: it takes no other size"
         )
     return batching
+
+
+def _log_state(planned: PlannedModel, parameters: str) -> None:
+    key = planned.declaration.key
+    log.info(f"Model '{key}' has state, which begins as in its files and is this worker's own: {parameters}")
+    if planned.batching.batch_size > 1:
+        log.warning(
+            f"Model '{key}' has state ({parameters}) and runs batches of up to {planned.batching.batch_size}: rows of "
+            f"one run may belong to several requests, and rows without an instance are copies of the first"
+        )
 
 
 def _plan(start: StartWorker, servable: ServableSignature, models: Sequence[PlannedModel]) -> ExecutorPlan:

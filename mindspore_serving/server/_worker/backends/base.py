@@ -51,6 +51,10 @@ class LoadedModel(Protocol):
     def takes_any_batch(self) -> bool:
         """Whether it runs batches of any size although its files may declare one."""
 
+    @property
+    def state(self) -> Sequence[str]:
+        """The parameters that running it changes, which all its subgraphs then see changed."""
+
     def predict(self, subgraph: int, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Runs one batch: C-ordered arrays in and out, which may be read while they are in use. Raises on failure.
 
@@ -62,4 +66,7 @@ class Backend(Protocol):
     """An engine in this process. Made, and used, in one thread only."""
 
     def load(self, declaration: ModelDeclaration, files: Sequence[str]) -> LoadedModel:
-        """Loads the model's `files` (absolute paths) and runs each once. Raises `RuntimeError` with the details."""
+        """Loads the model's `files` (absolute paths); its state is then as in the files.
+
+        Raises `RuntimeError` with the details.
+        """

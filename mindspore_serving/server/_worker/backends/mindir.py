@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,20 +22,15 @@ _DTYPES = {
     "UINT32": "uint32",
     "UINT64": "uint64",
 }
-_SIDE_EFFECTS = ("side_effect_mem", "side_effect_io", "side_effect_hidden")
-
-
-def read_signature(file: str, dec_key: bytes | None, dec_mode: str) -> SubgraphInfo:
-    """The inputs and outputs of a MindIR file, which `dec_key` decrypts if it is given.
-
-    Raises:
-        RuntimeError: the file is no MindIR (or encrypted otherwise), or has tensors that cannot be served.
-    """
-    return signature_of(read_message(file, dec_key, dec_mode), os.path.basename(file))
+_MEMORY_EFFECT = "side_effect_mem"
+_SIDE_EFFECTS = (_MEMORY_EFFECT, "side_effect_io", "side_effect_hidden")
+_REFERENCE = "REF::"
+"""Begins an operator that is described among the file's primitives, or that is a function or a node of the file."""
+_HANDS_ON_REFERENCE = ("Depend", "Load")
 
 
 def read_message(file: str, dec_key: bytes | None = None, dec_mode: str = "") -> Any:
-    """The file's `ModelProto`. Raises `RuntimeError` for what is no MindIR."""
+    """The file's `ModelProto`, decrypted if a key is given. Raises `RuntimeError` for what is no MindIR."""
     from mindspore.train.mind_ir_pb2 import ModelProto
 
     model = ModelProto()
@@ -63,6 +57,41 @@ def operators_with_side_effects(model: Any) -> list[str]:
     for graph in (model.graph, *model.functions):
         found |= {node.op_type for node in graph.node if _has_side_effect(node)}
     return sorted(found)
+
+
+def changed_parameters(model: Any) -> frozenset[str]:
+    """The parameters of a `ModelProto` that running it may change, by the names that MindSpore gives them.
+
+    Where that cannot be told apart, those that it may as well not change are among them.
+    """
+    parameters = {parameter.name for parameter in model.graph.parameter}
+    primitives = {primitive.name: primitive for primitive in model.primitives}
+
+    def operator(node: Any) -> Any:
+        """What the node runs; None for a call within the file."""
+        name = node.op_type.removeprefix(_REFERENCE)
+        return primitives.get(name) if name != node.op_type else node
+
+    functions_write = any(_writes_memory(operator(node)) for graph in model.functions for node in graph.node)
+    changed: set[str] = set()
+    for graph in (model.graph, *model.functions):
+        values = {name: name for name in parameters}
+        for node in graph.node:
+            run = operator(node)
+            inputs = {values[name] for name in node.input if name in values}
+            if _writes_memory(run) or (functions_write and (run is None or run.op_type == "Partial")):
+                changed |= inputs
+            elif run is not None and run.op_type in _HANDS_ON_REFERENCE and node.input[:1] and node.input[0] in values:
+                values.update(dict.fromkeys(node.output, values[node.input[0]]))
+    if not changed and any(_writes_memory(operator) for operator in (*model.primitives, *model.graph.node)):
+        changed = parameters
+    return frozenset(name.partition(":")[2] or name for name in changed)
+
+
+def _writes_memory(operator: Any) -> bool:
+    return operator is not None and (
+        operator.op_type.startswith("Assign") or any(item.name == _MEMORY_EFFECT for item in operator.attribute)
+    )
 
 
 def _has_side_effect(operator: Any) -> bool:

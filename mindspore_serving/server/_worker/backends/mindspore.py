@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from mindspore_serving import log
+from mindspore_serving.server._worker.backends import mindir
 from mindspore_serving.server._worker.backends.base import ANY, SubgraphInfo, TensorInfo
-from mindspore_serving.server._worker.backends.mindir import read_signature
 from mindspore_serving.server._worker.backends.options import check_config_file
+from mindspore_serving.server._worker.backends.shared_parameters import LoadedGraph, share_parameters
 from mindspore_serving.server.register.signature import ModelDeclaration
 
 _DEVICE_TARGETS = {"cpu": "CPU", "none": "CPU", "ascend": "Ascend", "gpu": "GPU"}
@@ -49,23 +50,31 @@ class MindSporeBackend:
             ms.device_context.cpu.op_tuning.threads_num(threads)
 
     def load(self, declaration: ModelDeclaration, files: Sequence[str]) -> MindSporeModel:
-        """Loads and compiles the model, and runs each subgraph once."""
+        """Loads and compiles the model; runs each subgraph without side effects once."""
         if declaration.format != "mindir":
             model_format = {"om": "OM", "mindir_lite": "MindIR_Lite", "onnx": "ONNX"}[declaration.format]
             raise RuntimeError(f"Not support device type {self._target} and model type {model_format}. ")
         check_config_file(declaration, "MindSpore")
         if _has_unused_options(declaration):
             log.info(f"Model '{declaration.key}': the options of its context have no effect on the MindSpore engine")
-        return MindSporeModel([self._load_subgraph(file) for file in files])
+        read = [self._read(file) for file in files]
+        state = share_parameters([graph for graph, _, _ in read])
+        subgraphs = [
+            Subgraph(self._mindspore, graph.network, info, has_side_effects) for graph, info, has_side_effects in read
+        ]
+        return MindSporeModel(subgraphs, state)
 
-    def _load_subgraph(self, file: str) -> Subgraph:
+    def _read(self, file: str) -> tuple[LoadedGraph, SubgraphInfo, bool]:
+        """The graph, its signature, and whether it does more than compute outputs."""
         if not os.path.isfile(file):
             raise RuntimeError(f"model file '{file}' does not exist")
         ms = self._mindspore
-        info = read_signature(file, self._dec_key, self._dec_mode)
+        name = os.path.basename(file)
+        message = mindir.read_message(file, self._dec_key, self._dec_mode)
         key = {} if self._dec_key is None else {"dec_key": self._dec_key, "dec_mode": self._dec_mode}
         network = ms.nn.GraphCell(ms.load(file, **key))
-        return Subgraph(ms, network, info)
+        graph = LoadedGraph(name, network, mindir.changed_parameters(message))
+        return graph, mindir.signature_of(message, name), bool(mindir.operators_with_side_effects(message))
 
 
 class MindSporeModel:
@@ -74,8 +83,9 @@ class MindSporeModel:
     takes_any_batch = False
     """Where the file says so alone."""
 
-    def __init__(self, subgraphs: Sequence[Subgraph]) -> None:
+    def __init__(self, subgraphs: Sequence[Subgraph], state: tuple[str, ...]) -> None:
         self._subgraphs = subgraphs
+        self.state = state
 
     @property
     def subgraphs(self) -> Sequence[SubgraphInfo]:
@@ -96,7 +106,7 @@ class MindSporeModel:
 class Subgraph:
     """One loaded graph and the quickest way to call it that gives the right results."""
 
-    def __init__(self, ms: ModuleType, network: Any, info: SubgraphInfo) -> None:
+    def __init__(self, ms: ModuleType, network: Any, info: SubgraphInfo, has_side_effects: bool) -> None:
         self.info = info
         self.call_name = "public call"
         self._to_tensor = ms.Tensor.from_numpy
@@ -107,7 +117,11 @@ class Subgraph:
             # Without this, the graph is compiled for the shapes of the first call, and again for each other shape.
             network.set_inputs(*[placeholder(ms, tensor) for tensor in info.inputs])
         samples = [_sample(info, rows, fill) for rows in _sample_rows(info) for fill in (np.zeros, _ramp)]
-        self._run_with(network, samples[0])  # compiles the graph; what this raises is the load error
+        # What compiling the graph raises is the load error.
+        if has_side_effects:
+            _compile(network, [self._to_tensor(array) for array in samples[0]])
+            return
+        self._run_with(network, samples[0])
         self._choose_call(network, samples)
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -134,6 +148,17 @@ class Subgraph:
                 self._call, self.call_name = call, name
                 return
             log.info(f"MindSpore's {name} is not used, its results differ from the public call's")
+
+
+def _compile(network: Any, inputs: Sequence[Any]) -> None:
+    """Compiles a graph that no sample may run: it would change the state that the first request is to find."""
+    network.compile_and_run = network.compile
+    try:
+        result = network(*inputs)
+    finally:
+        del network.compile_and_run
+    if result is not None:
+        raise RuntimeError("this version of MindSpore cannot compile a graph with side effects without running it")
 
 
 def _direct_call(network: Any) -> Call:

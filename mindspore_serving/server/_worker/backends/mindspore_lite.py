@@ -123,6 +123,8 @@ class MindSporeLiteModel:
     """A model that is built."""
 
     takes_any_batch = False
+    state = ()
+    """None that could be seen."""
 
     def __init__(self, model: Any, device: str, name: str) -> None:
         self._model = model

@@ -53,6 +53,9 @@ class OnnxRuntimeBackend:
 class OnnxRuntimeModel:
     """The sessions of one declared model."""
 
+    state = ()
+    """Graphs with state are not converted, and ONNX files have none."""
+
     def __init__(self, sessions: Sequence[Session], engine: str, takes_any_batch: bool) -> None:
         self._sessions = sessions
         self.engine = engine
