@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
 
 import grpc
 
-from mindspore_serving.client.checks import check_str, check_timeout, check_version
-from mindspore_serving.client.ssl import SSLConfig, channel_credentials
-from mindspore_serving.client.tensors import decode, encode
+from mindspore_serving.client.reply import Result, decode_reply, decode_reply_message
+from mindspore_serving.client.request import Instances
+from mindspore_serving.client.ssl import SSLConfig
+from mindspore_serving.client.target import PREDICT, Target, failed_call
 from mindspore_serving.proto import ms_service_pb2 as pb
 from mindspore_serving.proto import ms_service_pb2_grpc as pb_grpc
 
-Instances = dict[str, Any] | Sequence[dict[str, Any]]
-Result = list[dict[str, Any]] | dict[str, str]
 
-_MAX_MESSAGE_BYTES = 512 << 20
-_CHANNEL_OPTIONS = (
-    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-)
-
-
-class Client:
+class Client(Target):
     """Calls one method of a servable. Thread-safe; connects at the first call, and again after a lost connection.
 
     Args:
@@ -54,18 +44,11 @@ class Client:
         *,
         timeout_s: float | None = None,
     ) -> None:
-        self.address = check_str("address", address)
-        self.servable_name = check_str("servable_name", servable_name)
-        self.method_name = check_str("method_name", method_name)
-        self.version_number = check_version("version_number", version_number)
-        self.timeout_s = check_timeout("timeout_s", timeout_s)
-        if ssl_config is None:
-            self.channel = grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
-        elif isinstance(ssl_config, SSLConfig):
-            self.channel = grpc.secure_channel(address, channel_credentials(ssl_config), options=_CHANNEL_OPTIONS)
-        else:
-            raise RuntimeError(f"The type of ssl_config should be type of SSLConfig, but actually {type(ssl_config)}")
+        super().__init__(address, servable_name, method_name, version_number, ssl_config, timeout_s)
+        self.channel: grpc.Channel = self._open_channel(grpc)
         self.stub = pb_grpc.MSServiceStub(self.channel)
+        self._predict = self.channel.unary_unary(PREDICT)  # bytes to bytes
+        self._predict_async = self.channel.unary_unary(PREDICT, response_deserializer=pb.PredictReply.FromString)
 
     def infer(self, instances: Instances, *, timeout_s: float | None = None) -> Result:
         """Runs the method on one or more instances and waits for the results.
@@ -88,10 +71,10 @@ class Client:
         """
         request = self._encode(instances)
         try:
-            reply = self.stub.Predict(request, timeout=self._timeout(timeout_s))
+            reply = self._predict(request, self._timeout(timeout_s))
         except grpc.RpcError as error:
             return _report_failed_call(error)
-        return _decode(reply)
+        return decode_reply(reply)
 
     def infer_async(
         self, instances: Instances, *, timeout_s: float | None = None
@@ -105,7 +88,7 @@ class Client:
         """
         request = self._encode(instances)
         try:
-            return ClientGrpcAsyncResult(self.stub.Predict.future(request, timeout=self._timeout(timeout_s)))
+            return ClientGrpcAsyncResult(self._predict_async.future(request, self._timeout(timeout_s)))
         except grpc.RpcError as error:
             return ClientGrpcAsyncError(_report_failed_call(error))
 
@@ -121,25 +104,6 @@ class Client:
     ) -> None:
         self.close()
 
-    def _timeout(self, timeout_s: float | None) -> float | None:
-        return self.timeout_s if timeout_s is None else check_timeout("timeout_s", timeout_s)
-
-    def _encode(self, instances: Instances) -> pb.PredictRequest:
-        if not isinstance(instances, (tuple, list)):
-            instances = (instances,)
-        request = pb.PredictRequest()
-        spec = request.servable_spec
-        spec.name = self.servable_name
-        spec.method_name = self.method_name
-        spec.version_number = self.version_number
-        for instance in instances:
-            if not isinstance(instance, dict):
-                raise RuntimeError(f"instance should be a map from input name to value, but actually {type(instance)}")
-            items = request.instances.add().items
-            for name, value in instance.items():
-                encode(value, items[name])
-        return request
-
 
 class ClientGrpcAsyncResult:
     """A call that `Client.infer_async` started; `result_future` is its `grpc.Future`."""
@@ -149,7 +113,7 @@ class ClientGrpcAsyncResult:
 
     def result(self) -> Result:
         """Waits, and returns what `Client.infer` would. Raises `grpc.RpcError` where the call failed or timed out."""
-        return _decode(self.result_future.result())
+        return decode_reply_message(self.result_future.result())
 
 
 class ClientGrpcAsyncError:
@@ -165,30 +129,7 @@ class ClientGrpcAsyncError:
 
 def _report_failed_call(error: grpc.RpcError) -> dict[str, str]:
     # Scripts of the original look for these lines.
-    details, code = error.details(), error.code()
-    print(details)
-    print(code.name)
-    print(code.value)
-    return {"error": f"Grpc Error, {code.value}, {details}"}
-
-
-def _decode(reply: pb.PredictReply) -> Result:
-    errors, instances = reply.error_msg, reply.instances
-    if not errors:
-        return [{name: decode(tensor) for name, tensor in instance.items.items()} for instance in instances]
-    if len(errors) == 1 and errors[0].error_code != 0:
-        return {"error": _text(errors[0])}
-    if len(errors) != len(instances):
-        raise RuntimeError(
-            f"The reply's error msg result size {len(errors)} does not match its {len(instances)} instances"
-        )
-    return [
-        {"error": _text(error)}
-        if error.error_code != 0
-        else {name: decode(tensor) for name, tensor in instance.items.items()}
-        for error, instance in zip(errors, instances, strict=True)
-    ]
-
-
-def _text(error: pb.ErrorMsg) -> str:
-    return error.error_msg.decode(errors="replace")
+    print(error.details())
+    print(error.code().name)
+    print(error.code().value)
+    return failed_call(error)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -123,3 +125,32 @@ def test_one_client_in_many_threads(plain_server: ServerProcess) -> None:
 def test_nobody_listens() -> None:
     client = Client("unix:/nobody/listens/here", "basic", "echo")
     assert "Grpc Error, (14, 'unavailable')" in client.infer({"x": 1})["error"]
+
+
+_FORKING = """
+import os, sys
+import numpy as np
+from mindspore_serving.client import Client
+
+def wrong_answers():
+    with Client(sys.argv[1], "basic", "echo", timeout_s=60) as client:
+        return sum(client.infer({"x": np.int64(value)}) != [{"y": value}] for value in range(50))
+
+before = Client(sys.argv[1], "basic", "echo")
+assert before.infer({"x": 1}) == [{"y": 1}]
+children = []
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        os._exit(wrong_answers())
+    children.append(child)
+wrong = [wrong_answers()] + [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+assert before.infer({"x": 2}) == [{"y": 2}]
+print(wrong)
+"""
+
+
+def test_forked_processes_make_clients_of_their_own(plain_server: ServerProcess) -> None:
+    command = [sys.executable, "-c", _FORKING, plain_server.grpc_address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "[0, 0, 0, 0]\n"), done.stdout + done.stderr

@@ -189,7 +189,9 @@ def test_a_failed_asynchronous_call_raises(tmp_path: Path) -> None:
     assert failure.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-def test_an_asynchronous_call_that_does_not_start_gives_the_error_dict(address: str) -> None:
+def test_an_asynchronous_call_that_does_not_start_gives_the_error_dict(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class DoesNotStart(grpc.RpcError):
         def details(self) -> str:
             return "no channel"
@@ -197,14 +199,11 @@ def test_an_asynchronous_call_that_does_not_start_gives_the_error_dict(address: 
         def code(self) -> grpc.StatusCode:
             return grpc.StatusCode.UNAVAILABLE
 
-    class Stub:
-        class Predict:
-            @staticmethod
-            def future(request: Any, timeout: Any) -> Any:
-                raise DoesNotStart
+    def do_not_start(*_: Any, **__: Any) -> Any:
+        raise DoesNotStart
 
     client = Client(address, "a", "m")
-    client.stub = Stub
+    monkeypatch.setattr(type(client._predict_async), "future", do_not_start)
     call = client.infer_async(ONE)
     assert isinstance(call, original_path.ClientGrpcAsyncError)
     assert call.result() == {"error": "Grpc Error, (14, 'unavailable'), no channel"}

@@ -1,4 +1,4 @@
-"""What each Python value becomes on the wire, and that it comes back as it was."""
+"""What each Python value becomes on the wire, read with the generated messages, and that it comes back as it was."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mindspore_serving.client.tensors import decode, encode
+from mindspore_serving.client.reply import decode_reply
+from mindspore_serving.client.request import encode_request
 from mindspore_serving.proto import ms_service_pb2 as pb
 
 DTYPES = {
@@ -31,9 +32,14 @@ DTYPES = {
 
 
 def sent(value: Any) -> pb.Tensor:
-    tensor = pb.Tensor()
-    encode(value, tensor)
-    return pb.Tensor.FromString(tensor.SerializeToString())
+    (instance,) = pb.PredictRequest.FromString(encode_request("add", "add_common", 0, {"x": value})).instances
+    return instance.items["x"]
+
+
+def decode(tensor: pb.Tensor) -> Any:
+    reply = pb.PredictReply(servable_spec=pb.ServableSpec(name="add"), instances=[pb.Instance(items={"y": tensor})])
+    (outputs,) = decode_reply(reply.SerializeToString())
+    return outputs["y"]
 
 
 def assert_same_array(got: Any, want: np.ndarray) -> None:
@@ -144,20 +150,46 @@ def test_other_dtypes_are_refused(value: Any, dtype: str) -> None:
         sent(value)
 
 
-def test_several_texts_in_one_tensor_are_a_list() -> None:
-    assert decode(pb.Tensor(dtype=pb.MS_STRING, bytes_val=[b"a", b"b"])) == ["a", "b"]
-    assert decode(pb.Tensor(dtype=pb.MS_BYTES, bytes_val=[b"a", b"b"])) == [b"a", b"b"]
+NAMES = st.text(max_size=200)
+VALUES = st.one_of(st.text(), st.binary(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.booleans())
 
 
-@pytest.mark.parametrize(
-    "tensor",
-    [
-        pb.Tensor(dtype=pb.MS_FLOAT32, data=b"123"),
-        pb.Tensor(dtype=pb.MS_FLOAT32, data=b"1234", shape=pb.TensorShape(dims=[2])),
-        pb.Tensor(dtype=pb.MS_UNKNOWN, data=b"1234"),
-        pb.Tensor(dtype=99, data=b"1234"),
-    ],
-)
-def test_a_reply_that_makes_no_sense_is_an_error(tensor: pb.Tensor) -> None:
-    with pytest.raises(RuntimeError):
-        decode(tensor)
+@given(NAMES, NAMES, st.integers(0, 2**64 - 1), st.lists(st.dictionaries(NAMES, VALUES)))
+def test_the_bytes_are_those_of_the_generated_messages(
+    servable: str, method: str, version: int, instances: list[dict[str, Any]]
+) -> None:
+    message = encode_request(servable, method, version, instances)
+    request = pb.PredictRequest.FromString(message)
+    assert (request.servable_spec.name, request.servable_spec.method_name) == (servable, method)
+    assert request.servable_spec.version_number == version
+    assert [set(instance.items) for instance in request.instances] == [set(instance) for instance in instances]
+    for sent_instance, instance in zip(request.instances, instances, strict=True):
+        for name, value in instance.items():
+            assert sent_instance.items[name] == sent(value)
+    assert len(message) == request.ByteSize() + 2 * (not servable) + 2 * (not method)  # no field twice, none unknown
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 4095, 4096, 4097, 20_000, 3 << 20])
+def test_arrays_of_any_size(size: int) -> None:
+    array = np.arange(size, dtype=np.uint8)
+    assert_same_array(decode(sent(array)), array)
+    assert_same_array(decode(sent(array[::-1])), array[::-1])
+
+
+def test_a_masked_array_is_sent_filled() -> None:
+    array = np.ma.masked_greater(np.arange(5000), 10)
+    assert_same_array(decode(sent(array)), array.filled())
+
+
+@pytest.mark.parametrize("name", [1, b"x", None, ("x",)])
+@pytest.mark.parametrize("value", [1, np.float32(1), "a", b"a"])
+def test_the_name_of_an_input_is_a_text(name: Any, value: Any) -> None:
+    with pytest.raises(TypeError, match="The name of an input should be str"):
+        encode_request("add", "add_common", 0, {name: value})
+
+
+def test_texts_that_are_no_unicode_are_refused() -> None:
+    with pytest.raises(RuntimeError, match="A str that is not valid Unicode cannot be sent"):
+        sent("\ud800")
+    with pytest.raises(RuntimeError, match="The name of an input is not valid Unicode"):
+        encode_request("add", "add_common", 0, {"\ud800": 1})
