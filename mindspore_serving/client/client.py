@@ -16,6 +16,7 @@ from mindspore_serving.proto import ms_service_pb2_grpc as pb_grpc
 
 class Client(Target):
     """Calls one method of a servable. Thread-safe; connects at the first call, and again after a lost connection.
+    A forked process needs a client of its own.
 
     Args:
         address: "<host>:<port>" or "unix:<path>" of the server's gRPC end point.

@@ -1,7 +1,8 @@
-"""The product's Python client against a real server."""
+"""The product's Python clients against a real server."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -12,13 +13,14 @@ import grpc
 import numpy as np
 import pytest
 
-from mindspore_serving.client import Client
+from mindspore_serving.client import Client, aio
+from tests.harness.gates import wait_entered
 from tests.harness.protocol import DTYPES
-from tests.harness.server_process import ServerProcess
+from tests.harness.server_process import ServerProcess, start_script
 
 
 @pytest.mark.parametrize("dtype", DTYPES.values(), ids=str)
-@pytest.mark.parametrize("shape", [(), (1,), (2, 3), (0,), (2, 0), (0, 2)], ids=str)
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3), (0,), (1, 0), (2, 0), (0, 2)], ids=str)
 def test_arrays_there_and_back(plain_server: ServerProcess, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     client = Client(plain_server.grpc_address, "basic", "echo")
     x = np.ones(shape, dtype)
@@ -93,6 +95,13 @@ def test_async_results_are_those_of_infer(plain_server: ServerProcess, count: in
         assert client.infer_async(instances).result() == client.infer(instances)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_async_calls_give_what_others_do(plain_server: ServerProcess, count: int) -> None:
+    client = Client(plain_server.grpc_address, "failing", "raises")
+    instances = [{"x": np.int32(value)} for value in (1, -1, 2, -3)[:count]]
+    assert client.infer_async(instances).result() == client.infer(instances)
+
+
 def test_time_out(plain_server: ServerProcess, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     client = Client(plain_server.grpc_address, "slow", "gate")
@@ -127,10 +136,79 @@ def test_nobody_listens() -> None:
     assert "Grpc Error, (14, 'unavailable')" in client.infer({"x": 1})["error"]
 
 
+def test_a_unix_socket_and_its_end(servables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = {"servable_directory": str(servables), "servable_name": "basic"}
+    script = start_script([config], after="server.start_grpc_server('unix:serving.sock')", front_ends=False)
+    with ServerProcess(script, tmp_path / "server") as server:
+        server.wait_ready()
+        monkeypatch.chdir(server.directory)
+        clients = [
+            Client(address, "basic", "echo") for address in ("unix:serving.sock", f"unix:{Path.cwd()}/serving.sock")
+        ]
+        assert [client.infer({"x": 1}) for client in clients] == [[{"y": 1}]] * 2
+        assert asyncio.run(_ask_once("unix:serving.sock")) == [{"y": 1}]
+    for client in clients:
+        assert "Grpc Error, (14, 'unavailable')" in client.infer({"x": 1})["error"]
+        with pytest.raises(grpc.RpcError) as raised:
+            client.infer_async({"x": 1}).result()
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+# The asyncio client
+
+
+async def _ask_once(address: str) -> Any:
+    async with aio.Client(address, "basic", "echo") as client:
+        return await client.infer({"x": 1})
+
+
+def test_many_awaited_calls_at_once(plain_server: ServerProcess) -> None:
+    async def main() -> list[Any]:
+        async with aio.Client(plain_server.grpc_address, "basic", "echo") as client:
+            return await asyncio.gather(*(client.infer({"x": np.int64(value)}) for value in range(300)))
+
+    assert [result[0]["y"] for result in asyncio.run(main())] == list(range(300))
+
+
+def test_awaited_calls_give_what_others_do(plain_server: ServerProcess) -> None:
+    instances = [{"x": np.int32(value)} for value in (1, -1, 2)]
+    requests = [("failing", "raises", instances), ("failing", "raises", instances[1]), ("basic", "no_such", {"x": 1})]
+
+    async def ask(servable: str, method: str, given: Any) -> Any:
+        async with aio.Client(plain_server.grpc_address, servable, method) as client:
+            return await client.infer(given)
+
+    for servable, method, given in requests:
+        expected = Client(plain_server.grpc_address, servable, method).infer(given)
+        assert asyncio.run(ask(servable, method, given)) == expected
+
+
+def test_time_out_and_cancelling_of_awaited_calls(plain_server: ServerProcess, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+
+    async def main() -> Any:
+        async with aio.Client(plain_server.grpc_address, "slow", "gate") as client:
+            cancelled = asyncio.create_task(client.infer({"path": str(gate)}))
+            await asyncio.to_thread(wait_entered, gate, 1)
+            late = await client.infer({"path": str(gate)}, timeout_s=0.2)
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+            gate.touch()
+            return late, await client.infer({"path": str(gate)})
+
+    late, after = asyncio.run(main())
+    assert "Grpc Error, (4, 'deadline exceeded')" in late["error"]
+    assert isinstance(after, list)
+
+
+# Processes that fork
+
+
 _FORKING = """
 import os, sys
 import numpy as np
-from mindspore_serving.client import Client
+from mindspore_serving.client import Client, aio
 
 def wrong_answers():
     with Client(sys.argv[1], "basic", "echo", timeout_s=60) as client:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,10 @@ class Example:
         return done.stdout
 
 
-def _run(name: str, tmp_path: Path, bad: BadInput | None = None) -> tuple[str, list[dict[str, Any]]]:
-    """Exports, serves and asks; gives what the client printed and the instances that curl got.
+def _run(
+    name: str, tmp_path: Path, bad: BadInput | None = None, clients: Sequence[str] = ("python serving_client.py",)
+) -> tuple[str, list[dict[str, Any]]]:
+    """Exports, serves and asks; gives what the clients printed and the instances that curl got.
 
     A bad input must be answered with its own error, and leave the others of the same request alone.
     """
@@ -80,7 +83,8 @@ def _run(name: str, tmp_path: Path, bad: BadInput | None = None) -> tuple[str, l
     script = (example.directory / "serving_server.py").read_text()
     env = {"SERVING_GRPC_ADDRESS": "127.0.0.1:0", "SERVING_RESTFUL_ADDRESS": "127.0.0.1:0"}
     with ServerProcess(script, example.directory, {**_ENVIRONMENT, **env}) as server:
-        printed = example.run("python serving_client.py", {"SERVING_GRPC_ADDRESS": server.grpc_address})
+        address = {"SERVING_GRPC_ADDRESS": server.grpc_address}
+        printed = "".join(example.run(client, address) for client in clients)
         answer = json.loads(example.run("curl", rest_address=server.rest_address))
         if bad is not None:
             with GrpcClient(server.grpc_address) as client:
@@ -99,7 +103,9 @@ def _accuracy(printed: str) -> float:
 
 
 def test_tensor_add(tmp_path: Path) -> None:
-    printed, instances = _run("tensor_add", tmp_path)
+    clients = ("python serving_client.py", "python serving_client_asyncio.py")
+    printed, instances = _run("tensor_add", tmp_path, clients=clients)
+    assert "last: [{'y': array([[20., 20.]," in printed
     assert "add_common: " in printed
     assert "add_cast: " in printed
     assert instances == [{"y": [[2, 4], [6, 8]]}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import socket
 import ssl
@@ -14,7 +15,7 @@ import grpc
 import numpy as np
 import pytest
 
-from mindspore_serving.client import Client, SSLConfig
+from mindspore_serving.client import Client, SSLConfig, aio
 from tests.harness.certificates import Authority
 from tests.harness.grpc_client import GrpcClient
 from tests.harness.http_client import HttpClient, RawConnection
@@ -62,7 +63,19 @@ def by_grpc(server: ServerProcess, identity: Identity, x: Any) -> Any:
 def by_our_client(server: ServerProcess, identity: Identity, x: Any) -> Any:
     config = SSLConfig(*identity.files())
     with Client(server.grpc_address, "basic", "echo", ssl_config=config, timeout_s=30) as client:
-        result = client.infer({"x": x})
+        return _value(client.infer({"x": x}))
+
+
+def by_our_aio_client(server: ServerProcess, identity: Identity, x: Any) -> Any:
+    async def ask() -> Any:
+        config = SSLConfig(*identity.files())
+        async with aio.Client(server.grpc_address, "basic", "echo", ssl_config=config, timeout_s=30) as client:
+            return await client.infer({"x": x})
+
+    return _value(asyncio.run(ask()))
+
+
+def _value(result: Any) -> Any:
     if isinstance(result, dict):
         assert result["error"].startswith("Grpc Error, (14, 'unavailable')")
         raise Refused
@@ -116,7 +129,7 @@ def server(
             yield started
 
 
-@pytest.mark.parametrize("ask", [by_grpc, by_our_client, by_http])
+@pytest.mark.parametrize("ask", [by_grpc, by_our_client, by_our_aio_client, by_http])
 @pytest.mark.parametrize(
     ("shown", "trusted", "let_in"),
     [

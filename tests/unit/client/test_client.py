@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import socket
 import subprocess
 import sys
 import threading
@@ -14,8 +16,11 @@ import pytest
 
 import mindspore_serving.client.python.client as original_path
 from mindspore_serving.client import Client, SSLConfig
+from mindspore_serving.client.target import Target
 from mindspore_serving.proto import ms_service_pb2 as pb
 from mindspore_serving.proto import ms_service_pb2_grpc as pb_grpc
+from mindspore_serving.server import SSLConfig as server_ssl_config
+from tests.harness.waiting import wait_until
 
 ONE = {"x": np.float32(1)}
 
@@ -234,6 +239,50 @@ def test_close_ends_the_connection(address: str) -> None:
         client.infer(ONE)
 
 
+def test_close_fails_the_calls_in_flight(server: Any, address: str) -> None:
+    entered, done = threading.Event(), threading.Event()
+
+    def hang(request: pb.PredictRequest, context: grpc.ServicerContext) -> pb.PredictReply:
+        entered.set()
+        done.wait(60)
+        return pb.PredictReply()
+
+    server.answer = hang
+    client = Client(address, "a", "m")
+    call = client.infer_async(ONE)
+    results: list[Any] = []
+    waiting = threading.Thread(target=lambda: results.append(client.infer(ONE)))
+    waiting.start()
+    assert entered.wait(60)
+    wait_until(lambda: len(server.requests) == 2, "both calls in the server")
+    client.close()
+    waiting.join(60)
+    assert results == [{"error": "Grpc Error, (1, 'cancelled'), Channel closed!"}]
+    with pytest.raises((grpc.RpcError, grpc.FutureCancelledError)):
+        call.result()
+    done.set()
+
+
+def test_a_proxy_is_obeyed(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as nobody:  # bound, but it does not listen
+        nobody.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        assert "(14, 'unavailable')" in Client(address, "a", "m").infer(ONE)["error"]
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert Client(address, "b", "m").infer(ONE) == [{"x": np.float32(1)}]
+
+
+@pytest.mark.parametrize("kind", ["grpc", "grpc.aio"])
+def test_messages_of_512_mib_are_allowed(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    opened: list[dict[str, Any]] = []
+    monkeypatch.setattr(f"{kind}.insecure_channel", lambda address, options: opened.append(dict(options)))
+    Target("127.0.0.1:1", "a", "m", 0, None, None)._open_channel(importlib.import_module(kind))
+    limits = {name: value for name, value in opened[0].items() if name.endswith("message_length")}
+    assert limits == {"grpc.max_send_message_length": 512 << 20, "grpc.max_receive_message_length": 512 << 20}
+
+
 # Arguments
 
 
@@ -257,12 +306,18 @@ def test_the_names_are_texts(parameter: str, value: Any, text: str) -> None:
         ({"timeout_s": float("nan")}, "Parameter 'timeout_s' should be finite and > 0"),
         ({"timeout_s": "1"}, "Parameter 'timeout_s' should be a number of seconds or None"),
         ({"timeout_s": True}, "Parameter 'timeout_s' should be a number of seconds or None"),
+        ({"ssl_config": server_ssl_config("s.crt", "s.key")}, "The type of ssl_config should be type of SSLConfig"),
         ({"ssl_config": "ca.crt"}, "The type of ssl_config should be type of SSLConfig"),
     ],
 )
 def test_other_arguments(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(RuntimeError, match=text):
         Client("127.0.0.1:1", "a", "m", **arguments)
+
+
+def test_ip_and_port_are_one_address_now() -> None:
+    with pytest.raises(RuntimeError, match="Parameter 'servable_name' should be str"):
+        Client("127.0.0.1", 5500, "add", "add_common")
 
 
 def test_what_a_client_tells_about_itself() -> None:
@@ -279,7 +334,7 @@ def test_the_names_are_where_the_original_had_them() -> None:
 
 def test_the_client_loads_nothing_of_the_server() -> None:
     script = (
-        "import sys, mindspore_serving.client\n"
+        "import sys, mindspore_serving.client.aio\n"
         "roots = ('mindspore_serving.server', 'mindspore', 'onnxruntime', 'aiohttp')\n"
         "print([name for name in sys.modules if any(name == r or name.startswith(r + '.') for r in roots)])"
     )

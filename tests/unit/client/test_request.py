@@ -101,6 +101,11 @@ def test_bytes_come_back_as_they_were(value: bytes) -> None:
     assert decode(tensor) == value
 
 
+@pytest.mark.parametrize(("name", "same"), [("longlong", "int64"), ("ulonglong", "uint64"), ("intc", "int32")])
+def test_other_names_of_a_type_are_that_type(name: str, same: str) -> None:
+    assert sent(np.ones(2, name)) == sent(np.ones(2, same))
+
+
 def test_texts_of_numpy_are_texts() -> None:
     assert sent(np.str_("é")) == sent("é")
     assert sent(np.bytes_(b"\xff")) == sent(b"\xff")
