@@ -17,7 +17,7 @@ from mindspore_serving.server._worker.backends.conversion import Converted
 from mindspore_serving.server._worker.backends.mindspore import MindSporeBackend, prepare_environment
 from mindspore_serving.server._worker.backends.mindspore_lite import MINDSPORE_LITE, MindSporeLiteBackend
 from mindspore_serving.server._worker.backends.onnxruntime import OnnxRuntimeBackend
-from mindspore_serving.server._worker.backends.options import MINDSPORE, ONNXRUNTIME, THREADS_VARIABLE, engine_threads
+from mindspore_serving.server._worker.backends.options import MINDSPORE, ONNXRUNTIME, engine_threads, mindspore_threads
 from mindspore_serving.server._worker.batching import ModelBatching, batching_of
 from mindspore_serving.server._worker.loader import CONFIG_FILE, choose_version, load_config
 from mindspore_serving.server._worker.model_thread import ModelThread
@@ -168,7 +168,8 @@ def _start_threads(
     numbers = {engine: [n for n, c in enumerate(choices) if c.engine == engine] for engine in (MINDSPORE, ONNXRUNTIME)}
     groups: list[tuple[Callable[[], Backend], list[int]]] = []
     if numbers[MINDSPORE]:
-        groups.append((lambda: _make_mindspore(start), numbers[MINDSPORE]))
+        by_mindspore = [servable.models[number] for number in numbers[MINDSPORE]]
+        groups.append((lambda: _make_mindspore(start, by_mindspore), numbers[MINDSPORE]))
     if lite := [n for n, choice in enumerate(choices) if choice.engine == MINDSPORE_LITE]:
         groups.append((lambda: _make_mindspore_lite(start), lite))
     conversions = {model.key: c.converted for model, c in zip(servable.models, choices, strict=True) if c.converted}
@@ -185,10 +186,8 @@ def _start_threads(
     return threads
 
 
-def _make_mindspore(start: StartWorker) -> Backend:
-    # With more, MindSpore decides by its first runs whether it spreads a graph's operators over threads that spin; when
-    # it decides wrongly, a small graph takes four times as long. Convolutions gained nothing from more threads.
-    threads = engine_threads(start.worker_count) if THREADS_VARIABLE in os.environ else 1
+def _make_mindspore(start: StartWorker, models: Sequence[ModelDeclaration]) -> Backend:
+    threads = mindspore_threads(models, start.worker_count)
     return MindSporeBackend(start.device_type, start.device_id, threads, start.dec_key, start.dec_mode)
 
 

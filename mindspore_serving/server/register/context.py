@@ -129,7 +129,9 @@ class Context:
     """Options for loading a model, given to `declare_model`.
 
     Args:
-        thread_num: threads of the engine, at least 1; the engine chooses when it is left out.
+        thread_num: threads of the engine, at least 1. Default: what MINDSPORE_SERVING_ENGINE_THREADS says, else one for
+            MindSpore and a worker's share of the cores for the others. MindSpore has one number for all models of a
+            worker: the largest.
         thread_affinity_core_list: tuple or list of the cores that threads are bound to.
         enable_parallel: whether operators may run in parallel.
 

@@ -12,7 +12,7 @@ import numpy as np
 from mindspore_serving import log
 from mindspore_serving.server._worker.backends import mindir
 from mindspore_serving.server._worker.backends.base import ANY, SubgraphInfo, TensorInfo
-from mindspore_serving.server._worker.backends.options import check_config_file
+from mindspore_serving.server._worker.backends.options import check_config_file, log_unused_options
 from mindspore_serving.server._worker.backends.shared_parameters import LoadedGraph, share_parameters
 from mindspore_serving.server.register.signature import ModelDeclaration
 
@@ -28,13 +28,13 @@ class MindSporeBackend:
     Args:
         device_type: 'cpu', 'gpu', 'ascend', or 'none' for the CPU.
         device_id: None where the device has no number.
-        threads: how many MindSpore uses on the CPU; None leaves that to MindSpore.
+        threads: how many MindSpore uses on the CPU, for all models together.
         dec_key: key of encrypted files.
         dec_mode: 'AES-GCM' or 'AES-CBC'.
     """
 
     def __init__(
-        self, device_type: str, device_id: int | None, threads: int | None, dec_key: bytes | None, dec_mode: str
+        self, device_type: str, device_id: int | None, threads: int, dec_key: bytes | None, dec_mode: str
     ) -> None:
         self._target = _DEVICE_TARGETS[device_type]
         self._dec_key = dec_key
@@ -42,12 +42,11 @@ class MindSporeBackend:
         self._mindspore = _import_mindspore()
         ms = self._mindspore
         ms.set_context(mode=ms.GRAPH_MODE)
-        if self._target != "CPU" and device_id is not None:
-            ms.set_device(self._target, device_id)
-            return
-        ms.set_device(self._target)
-        if threads is not None:
-            ms.device_context.cpu.op_tuning.threads_num(threads)
+        if self._target == "CPU":
+            ms.set_device(self._target)
+            _set_threads(ms, threads)
+        else:
+            ms.set_device(self._target, *([] if device_id is None else [device_id]))
 
     def load(self, declaration: ModelDeclaration, files: Sequence[str]) -> MindSporeModel:
         """Loads and compiles the model; runs each subgraph without side effects once."""
@@ -55,8 +54,7 @@ class MindSporeBackend:
             model_format = {"om": "OM", "mindir_lite": "MindIR_Lite", "onnx": "ONNX"}[declaration.format]
             raise RuntimeError(f"Not support device type {self._target} and model type {model_format}. ")
         check_config_file(declaration, "MindSpore")
-        if _has_unused_options(declaration):
-            log.info(f"Model '{declaration.key}': the options of its context have no effect on the MindSpore engine")
+        log_unused_options(declaration, "MindSpore", *(["thread_num"] if self._target == "CPU" else []))
         read = [self._read(file) for file in files]
         state = share_parameters([graph for graph, _, _ in read])
         subgraphs = [
@@ -201,15 +199,11 @@ def _import_mindspore() -> ModuleType:
     return mindspore
 
 
-def _has_unused_options(declaration: ModelDeclaration) -> bool:
-    """Whether the context says more than which engine to use."""
-    context = declaration.context
-    return context is not None and (
-        context.thread_num is not None
-        or bool(context.thread_affinity_core_list)
-        or context.enable_parallel is not None
-        or any(name != "engine" for device in context.devices for name, _ in device.options)
-    )
+def _set_threads(ms: ModuleType, threads: int) -> None:
+    try:
+        ms.device_context.cpu.op_tuning.threads_num(threads)
+    except RuntimeError as error:  # it can be set only once in a process, and the user's code may have done so
+        log.warning(f"MindSpore's number of threads is not set to {threads}: {error}")
 
 
 def _sample_rows(info: SubgraphInfo) -> tuple[int, ...]:

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mindspore_serving import log
 from mindspore_serving.server._worker.backends.base import ANY, SubgraphInfo, TensorInfo
 from mindspore_serving.server._worker.backends.conversion import Converted
-from mindspore_serving.server._worker.backends.options import check_config_file
+from mindspore_serving.server._worker.backends.options import check_config_file, log_unused_options
 from mindspore_serving.server.register.signature import ModelDeclaration
 
 _DTYPES = {
@@ -41,7 +40,7 @@ class OnnxRuntimeBackend:
         threads = self._threads
         if declaration.context is not None and declaration.context.thread_num is not None:
             threads = declaration.context.thread_num
-        _log_unused_options(declaration)
+        log_unused_options(declaration, "ONNX Runtime", "thread_num")
         converted = self._conversions.get(declaration.key)
         if converted is None:
             return OnnxRuntimeModel([_load_file(file, threads) for file in files], "ONNX Runtime", False)
@@ -113,16 +112,3 @@ def _tensor_info(value: Any) -> TensorInfo:
     if dtype is None:
         raise RuntimeError(f"'{value.name}' has data type {value.type}, which cannot be served")
     return TensorInfo(dtype, tuple(dim if isinstance(dim, int) and dim >= 0 else ANY for dim in value.shape))
-
-
-def _log_unused_options(declaration: ModelDeclaration) -> None:
-    context = declaration.context
-    if context is None:
-        return
-    options = {name for device in context.devices for name, _ in device.options} - {"engine"}
-    if context.thread_affinity_core_list:
-        options.add("thread_affinity_core_list")
-    if context.enable_parallel is not None:
-        options.add("enable_parallel")
-    if options:
-        log.info(f"Model '{declaration.key}': no effect on the ONNX Runtime engine: {', '.join(sorted(options))}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 
 from mindspore_serving import log
 from mindspore_serving.server.register.signature import ModelDeclaration
@@ -54,6 +55,47 @@ def engine_threads(worker_count: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise RuntimeError(f"Environment variable {THREADS_VARIABLE} should be a number >= 1, but actually '{text}'")
     return int(text)
+
+
+def mindspore_threads(models: Sequence[ModelDeclaration], worker_count: int) -> int:
+    """Threads of MindSpore, which has one number for all models of a process: the largest that a model's context says.
+
+    Where no context says any, it is what the environment says, else 1: with more, MindSpore decides by its first runs
+    whether it spreads a graph's operators over threads that spin; when it decides wrongly, a small graph takes four
+    times as long. Convolutions gained nothing from more threads.
+    """
+    asked = {
+        model.key: model.context.thread_num
+        for model in models
+        if model.context is not None and model.context.thread_num is not None
+    }
+    if not asked:
+        return engine_threads(worker_count) if os.environ.get(THREADS_VARIABLE, "").strip() else 1
+    threads = max(asked.values())
+    if len(set(asked.values())) > 1:
+        listed = ", ".join(f"{number} for '{key}'" for key, number in asked.items())
+        log.warning(
+            f"MindSpore has one number of threads for all models of a worker: {threads}, the largest of {listed}"
+        )
+    else:
+        log.info(f"MindSpore runs on {threads} threads, as Context(thread_num=...) says of {', '.join(asked)}")
+    return threads
+
+
+def log_unused_options(declaration: ModelDeclaration, engine: str, *used: str) -> None:
+    """Tells which of the context's options the engine that runs the model has no use for."""
+    context = declaration.context
+    if context is None:
+        return
+    given = {
+        "thread_num": context.thread_num is not None,
+        "thread_affinity_core_list": bool(context.thread_affinity_core_list),
+        "enable_parallel": context.enable_parallel is not None,
+        **{name: True for device in context.devices for name, _ in device.options},
+    }
+    unused = sorted(name for name, is_given in given.items() if is_given and name not in used and name != "engine")
+    if unused:
+        log.info(f"Model '{declaration.key}': no effect on the {engine} engine: {', '.join(unused)}")
 
 
 def check_config_file(declaration: ModelDeclaration, engine: str) -> None:

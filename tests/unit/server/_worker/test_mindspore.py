@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -60,3 +62,64 @@ def test_models_that_cannot_be_served(start, config, options, texts):
     assert isinstance(message, WorkerFailed)
     assert all(text in message.error for text in texts), message.error
     assert worker.exit_code() == 3
+
+
+THREADS = """
+import mindspore
+from mindspore.device_context.cpu import op_tuning
+from mindspore_serving.server import register
+
+set_threads = op_tuning.threads_num
+
+def recorded(number):
+    print("MindSpore is told to use threads:", number, flush=True)
+    set_threads(number)
+
+op_tuning.threads_num = recorded
+{before}
+
+for number, options in enumerate({options!r}):
+    context = register.Context(**options)
+    context.append_device_info(register.CPUDeviceInfo(engine="mindspore"))
+    model = register.declare_model(["add.mindir", "norm.mindir"][number], "MindIR", context=context)
+
+@register.register_method("y")
+def method(x):
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "threads", "says"),
+    [
+        ([{}], "", 1, None),
+        ([{}], "2", 2, None),
+        ([{"thread_num": 3}], "2", 3, "MindSpore runs on 3 threads, as Context(thread_num=...) says of add.mindir"),
+        ([{"thread_num": 2}, {}], "", 2, "MindSpore runs on 2 threads"),
+        (
+            [{"thread_num": 2}, {"thread_num": 4, "enable_parallel": True}],
+            "",
+            4,
+            "one number of threads for all models of a worker: 4, the largest of 2 for 'add.mindir', 4 for 'norm.mind",
+        ),
+    ],
+    ids=["default", "environment", "context", "one of two", "two"],
+)
+def test_threads(start, monkeypatch, options, environment, threads, says):
+    monkeypatch.setenv("GLOG_v", "1")
+    monkeypatch.setenv("MINDSPORE_SERVING_ENGINE_THREADS", environment)
+    worker = start(THREADS.format(before="", options=options))
+    worker.ready()
+    log = worker.log()
+    assert log.count("MindSpore is told to use threads:") == 1
+    assert f"MindSpore is told to use threads: {threads}\n" in log
+    assert says is None or says in log
+    assert "is not set to" not in log
+    no_effect = re.findall("Model '(.*)': no effect on the MindSpore engine: (.*)", log)
+    assert no_effect == ([("norm.mindir", "enable_parallel")] if "enable_parallel" in options[-1] else [])
+
+
+def test_threads_that_the_users_code_has_set_stay(start):
+    worker = start(THREADS.format(before="recorded(2)", options=[{"thread_num": 3}]))
+    worker.ready()
+    assert "MindSpore's number of threads is not set to 3: The 'threads_num' can not be set repeatedly" in worker.log()
