@@ -159,21 +159,24 @@ DENSE = {"inputs": "x, scale", "options": "without_batch_dim_inputs=1, max_batch
 
 def test_a_model_exported_for_one_row_is_batched(start, master, monkeypatch):
     monkeypatch.setenv("GLOG_v", "1")
-    config = one("dense.mindir", **DENSE).replace(
-        "@register", "def give(instances):\n    return [x for (x,) in instances]\n\n@register"
-    )
-    config = config.replace(
-        "model, x, scale", "model, register.add_stage(give, x, outputs_count=1, batch_size=16), scale"
+    config = (
+        one("dense.mindir", **DENSE)
+        .replace("register.add_stage(model,", "register.add_stage(call_rows,")
+        .replace(
+            # The instances of one call wait together, so they are taken in as few batches as they fit into.
+            "@register",
+            "def call_rows(x, scale):\n    return [y for (y,) in model.call([[row, scale] for row in x])],\n\n@register",
+        )
     )
     worker = start(config)
-    method, _internal = worker.ready().methods
-    assert method.credit == 48  # of the function, whose batch is larger
-    scale = np.float32([2])
-    alone = [master.ask("predict", {**x_of(i, 1), "scale": scale})[0]["y"] for i in range(20)]
-    together = [r["y"] for r in master.ask("predict", *[{**x_of(i, 1), "scale": scale} for i in range(20)])]
-    np.testing.assert_allclose(together, alone, rtol=1e-5)
+    _method, internal = worker.ready().methods
+    assert internal.credit == 18
+    rows = np.float32([[i, 1] for i in range(20)])
+    alone = [master.ask("predict", {"x": rows[i : i + 1], "scale": np.float32([2])})[0]["y"][0] for i in range(20)]
+    (together,) = master.ask("predict", {"x": rows, "scale": np.float32([2])})
+    np.testing.assert_allclose(together["y"], alone, rtol=1e-5)
     sizes = [int(size) for size in re.findall(r"instances: (\d+), model: dense.mindir", worker.log())]
-    assert 1 < max(sizes) <= 6, sizes
+    assert sizes[-4:] == [6, 6, 6, 2]
 
 
 @pytest.mark.parametrize(("file", "size"), [("mixed.mindir", 2), ("not_in_onnx.mindir", 2)])
