@@ -17,8 +17,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .cases import CASES, Bench
-from .rows import table
+from .bench import Bench
+from .cases import CASES
+from .rows import tables
 
 _DEFAULT_BUILD = Path(__file__).resolve().parents[2] / "build" / "bench"
 
@@ -40,7 +41,7 @@ def main() -> int:
         for name in options.case or CASES:
             print(f"{name} ...", file=sys.stderr, flush=True)
             rows += CASES[name](bench)
-    print(table(rows))
+    print(tables(rows))
     if options.json:
         content = {
             "machine": _machine(load_before),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,14 +14,19 @@ from .load import Sample
 
 _HERE = Path(__file__).resolve().parent
 _REPOSITORY = _HERE.parents[1]
+_SETTINGS = {"ONEDNN_MAX_CPU_ISA", "MINDSPORE_SERVING_ENGINE", "MINDSPORE_SERVING_ENGINE_THREADS", "OMP_NUM_THREADS"}
+"""Variables of the user's that would change what is compared."""
 
 
 class Child:
     """A process whose first word (a line with `ready`) is awaited. Use as a context manager."""
 
-    def __init__(self, command: list[str], ready: str) -> None:
+    def __init__(self, command: list[str], ready: str, env: dict[str, str] | None = None) -> None:
         self._started_at = time.perf_counter()
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        environment = {name: value for name, value in os.environ.items() if name not in _SETTINGS} | (env or {})
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
         while ready not in (line := self._process.stdout.readline()):
             if not line:
                 self.close()
@@ -59,15 +65,15 @@ class EchoServer(Child):
         self.address = self.first_line.rpartition(" ")[2]
 
 
-class LoopChild(Child):
-    """A loop of `loops/`, measured for as long as asked."""
+class TimedLoop(Child):
+    """A program that runs a loop for as long as asked: see `loops/timed_loop.py` and `reference/timed_loop.h`."""
 
-    def __init__(self, script: str, *arguments: str, items_per_call: int = 1) -> None:
-        super().__init__([sys.executable, str(_HERE / "loops" / script), *arguments], "ready")
+    def __init__(self, command: list[str], items_per_call: int = 1, env: dict[str, str] | None = None) -> None:
+        super().__init__(command, "ready", env)
         self._items_per_call = items_per_call
 
     def measure(self, _in_flight: int, seconds: float) -> Sample:
-        """Runs the loop for `seconds`."""
+        """Runs the loop for `seconds`, once at least."""
         self._process.stdin.write(f"{seconds}\n")
         self._process.stdin.flush()
         result = json.loads(self._process.stdout.readline())
@@ -75,12 +81,26 @@ class LoopChild(Child):
         return Sample(self._items_per_call / mean_s, mean_s)
 
 
-def grpc_echo(build_folder: Path) -> EchoServer:
-    """The bare echo on the C++ gRPC library, built first where it is not."""
+class LoopChild(TimedLoop):
+    """A script of `loops/`."""
+
+    def __init__(
+        self, script: str, *arguments: str, items_per_call: int = 1, env: dict[str, str] | None = None
+    ) -> None:
+        super().__init__([sys.executable, str(_HERE / "loops" / script), *arguments], items_per_call, env)
+
+
+def build(folder: Path, target: str) -> str:
+    """Builds a program of `reference/` where it is not up to date; returns its path."""
     options = ["-DSERVING_BUILD_BENCH=ON", "-DSERVING_BUILD_EXTENSIONS=OFF", "-DSERVING_BUILD_TESTS=OFF"]
-    _quietly(["cmake", "-S", str(_REPOSITORY), "-B", str(build_folder), *options])
-    _quietly(["cmake", "--build", str(build_folder), "--target", "grpc_echo"])
-    return EchoServer([str(build_folder / "tests" / "bench" / "reference" / "grpc_echo")])
+    run_quietly(["cmake", "-S", str(_REPOSITORY), "-B", str(folder), *options])
+    run_quietly(["cmake", "--build", str(folder), "--target", target])
+    return str(folder / "tests" / "bench" / "reference" / target)
+
+
+def grpc_echo(build_folder: Path) -> EchoServer:
+    """The bare echo on the C++ gRPC library."""
+    return EchoServer([build(build_folder, "grpc_echo")])
 
 
 def aiohttp_echo() -> EchoServer:
@@ -90,11 +110,12 @@ def aiohttp_echo() -> EchoServer:
 
 def export_model(folder: Path, name: str) -> Path:
     """A MindIR of tests/models, exported by MindSpore in a process of its own."""
-    _quietly([sys.executable, str(_REPOSITORY / "tests" / "models" / "export.py"), str(folder), name])
+    run_quietly([sys.executable, str(_REPOSITORY / "tests" / "models" / "export.py"), str(folder), name])
     return folder / f"{name}.mindir"
 
 
-def _quietly(command: list[str]) -> None:
+def run_quietly(command: list[str]) -> None:
+    """Runs it to its end; `RuntimeError` with what it printed when it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..harness.protocol import PREDICT
 
 _TIME_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
-_CALIBRATION_REQUESTS = 200
+_CALIBRATION_S = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,13 +30,23 @@ class GrpcLoad:
     def __init__(self, address: str, message: bytes, reply_bytes: int, folder: Path) -> None:
         self._url = f"http://{address}{PREDICT}"
         self._reply_bytes = reply_bytes + 5
+        self._rates: dict[int, float] = {}
         self._file = folder / f"request-{address.rpartition(':')[2]}-{len(message)}"
         self._file.write_bytes(b"\0" + struct.pack(">I", len(message)) + message)
 
     def measure(self, in_flight: int, seconds: float) -> Sample:
-        """About `seconds` of load after a short calibration."""
-        rough = self._run(_CALIBRATION_REQUESTS + in_flight, in_flight)
-        return self._run(max(int(rough.per_s * seconds), in_flight), in_flight)
+        """About `seconds` of load: as many requests as the last round's rate makes that, or a calibration's at first."""
+        if in_flight not in self._rates:
+            self._calibrate(in_flight)
+        sample = self._run(max(int(self._rates[in_flight] * seconds), in_flight), in_flight)
+        self._rates[in_flight] = sample.per_s
+        return sample
+
+    def _calibrate(self, in_flight: int) -> None:
+        requests = in_flight
+        while requests / (rate := self._run(requests, in_flight).per_s) < _CALIBRATION_S:
+            requests *= 4
+        self._rates[in_flight] = rate
 
     def _run(self, requests: int, in_flight: int) -> Sample:
         command = ["h2load", "-t1", "-m1", f"-c{in_flight}", f"-n{requests}", f"-d{self._file}"]

@@ -14,7 +14,7 @@ class Target:
     """What the project asks of a figure: of its ratio to the reference, or of the figure itself."""
 
     of: str
-    """'rate ratio', 'mean ratio' or 'value'."""
+    """'rate ratio' or 'mean ratio' of a load; 'value' or 'ratio' of another figure."""
     at_least: float | None = None
     at_most: float | None = None
 
@@ -23,7 +23,7 @@ class Target:
 
     def __str__(self) -> str:
         bound = f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
-        return bound if self.of == "value" else f"{self.of.split()[0]} {bound}"
+        return bound if self.of == "value" else f"{self.of.removesuffix(' ratio')} {bound}"
 
 
 @dataclasses.dataclass
@@ -55,6 +55,10 @@ class LoadRow:
             return None
         return self.target.met(self.rate_ratio if self.target.of == "rate ratio" else self.mean_ratio)
 
+    @property
+    def headings(self) -> list[str]:
+        return _HEADINGS
+
     def cells(self) -> list[str]:
         """One cell for each column of the table."""
         rates = [f"{_median(samples, 'per_s'):,.0f}/s" for samples in (self.ours, self.reference)]
@@ -84,7 +88,7 @@ class LoadRow:
 
 @dataclasses.dataclass
 class ValueRow:
-    """A figure that is no load: memory in MB, a time in seconds."""
+    """A figure that is no load: memory in MB, a time in seconds. The medians count."""
 
     name: str
     unit: str
@@ -94,28 +98,71 @@ class ValueRow:
 
     @property
     def met(self) -> bool | None:
-        return None if self.target is None else self.target.met(statistics.median(self.ours))
+        if self.target is None:
+            return None
+        return self.target.met(self.ratio if self.target.of == "ratio" else statistics.median(self.ours))
+
+    @property
+    def ratio(self) -> float:
+        """Ours over the reference."""
+        return statistics.median(self.ours) / statistics.median(self.reference)
+
+    @property
+    def headings(self) -> list[str]:
+        return _HEADINGS
 
     def cells(self) -> list[str]:
         """One cell for each column of the table."""
         ours, reference = statistics.median(self.ours), statistics.median(self.reference)
-        figures = [f"{ours:.2f} {self.unit}", f"{reference:.2f} {self.unit}", f"{ours / reference:.2f}"]
+        figures = [f"{ours:.2f} {self.unit}", f"{reference:.2f} {self.unit}", f"{self.ratio:.2f}"]
         return [self.name, *figures, "", "", "", str(self.target or ""), _verdict(self.met)]
 
     def as_json(self) -> dict[str, Any]:
         """Every round and what follows from it."""
-        ratio = statistics.median(self.ours) / statistics.median(self.reference)
         fields = dataclasses.asdict(self) | {"target": str(self.target) if self.target else None}
-        return {"case": fields.pop("name"), **fields, "ratio": ratio, "met": self.met}
+        return {"case": fields.pop("name"), **fields, "ratio": self.ratio, "met": self.met}
 
 
-HEADINGS = ["case", "ours", "reference", "ratio", "ours, mean", "reference, mean", "ratio", "target", "met"]
+@dataclasses.dataclass
+class SideBySideRow:
+    """A figure of several things that do the same work, none of them the server."""
+
+    name: str
+    unit: str
+    values: dict[str, list[float]]
+    """The rounds of each; the medians count."""
+
+    met = None
+
+    @property
+    def headings(self) -> list[str]:
+        """These rows have columns of their own."""
+        return ["bare loop", *self.values]
+
+    def cells(self) -> list[str]:
+        """One cell for each column of the table."""
+        medians = (statistics.median(rounds) for rounds in self.values.values())
+        return [self.name, *(f"{value:,.{0 if value >= 10 else 2}f} {self.unit}" for value in medians)]
+
+    def as_json(self) -> dict[str, Any]:
+        """Every round."""
+        return {"case": self.name, "unit": self.unit, "values": self.values}
 
 
-def table(rows: list[LoadRow | ValueRow]) -> str:
-    """The rows as a Markdown table with aligned columns."""
-    cells = [HEADINGS, *(row.cells() for row in rows)]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(HEADINGS))]
+Row = LoadRow | ValueRow | SideBySideRow
+_HEADINGS = ["case", "ours", "reference", "ratio", "ours, mean", "reference, mean", "ratio", "target", "met"]
+
+
+def tables(rows: list[Row]) -> str:
+    """The rows as Markdown tables with aligned columns, one for each set of columns."""
+    by_headings: dict[tuple[str, ...], list[list[str]]] = {}
+    for row in rows:
+        by_headings.setdefault(tuple(row.headings), []).append(row.cells())
+    return "\n\n".join(_table([list(headings), *cells]) for headings, cells in by_headings.items())
+
+
+def _table(cells: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in cells
     ]
