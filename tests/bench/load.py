@@ -35,7 +35,7 @@ class GrpcLoad:
         self._file.write_bytes(b"\0" + struct.pack(">I", len(message)) + message)
 
     def measure(self, in_flight: int, seconds: float) -> Sample:
-        """About `seconds` of load: as many requests as the last round's rate makes that, or a calibration's at first."""
+        """About `seconds` of load: the rate of the last round, or of a calibration, tells how many requests that is."""
         if in_flight not in self._rates:
             self._calibrate(in_flight)
         sample = self._run(max(int(self._rates[in_flight] * seconds), in_flight), in_flight)
