@@ -52,8 +52,10 @@ uint64_t JsonFront::Submit(Target target, ByteSpan body) {
   // Before the body is looked at: decoding a large one would be in vain.
   Error refusal = dispatcher_->CheckTarget(target);
   uint64_t call;
+  RequestLimits limits;
   {
     std::lock_guard lock(mutex_);
+    limits = limits_;
     call = next_call_++;
     calls_.emplace(call, nullptr);
     const bool aside = body.size() > kDecodeInlineBytes && !stopping_ && !refusal;
@@ -68,15 +70,20 @@ uint64_t JsonFront::Submit(Target target, ByteSpan body) {
   if (refusal) {
     Report(call, HttpStatus(refusal.kind), EncodeJsonError(refusal));
   } else {
-    Start(call, std::move(target), body);
+    Start(call, std::move(target), body, limits);
   }
   return call;
 }
 
-void JsonFront::Start(uint64_t call, Target target, ByteSpan body) {
+void JsonFront::set_limits(const RequestLimits &limits) {
+  std::lock_guard lock(mutex_);
+  limits_ = limits;
+}
+
+void JsonFront::Start(uint64_t call, Target target, ByteSpan body, const RequestLimits &limits) {
   std::unique_ptr<Request> request;
   try {
-    request = DecodeJsonRequest(body, std::move(target.servable), std::move(target.method), target.version);
+    request = DecodeJsonRequest(body, std::move(target.servable), std::move(target.method), target.version, limits);
   } catch (const ServingError &error) {
     Report(call, HttpStatus(error.error().kind), EncodeJsonError(AsBodyError(error.error())));
     return;
@@ -149,9 +156,10 @@ void JsonFront::DecodeLoop() {
     Undecoded next = std::move(undecoded_.front());
     undecoded_.pop_front();
     const bool cancelled = !calls_.contains(next.call);
+    const RequestLimits limits = limits_;
     lock.unlock();
     if (!cancelled) {
-      Start(next.call, std::move(next.target), std::as_bytes(std::span(next.body)));
+      Start(next.call, std::move(next.target), std::as_bytes(std::span(next.body)), limits);
     }
     lock.lock();
   }

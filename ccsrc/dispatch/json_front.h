@@ -33,6 +33,8 @@ class JsonFront {
   ~JsonFront();
   JsonFront(const JsonFront &) = delete;
 
+  /// For the requests that are submitted after it.
+  void set_limits(const RequestLimits &limits);
   /// Copies what it needs of `body`. The completion may be there before this returns.
   uint64_t Submit(Target target, ByteSpan body);
   /// The call will not be reported.
@@ -51,7 +53,7 @@ class JsonFront {
     std::string body;
   };
 
-  void Start(uint64_t call, Target target, ByteSpan body);
+  void Start(uint64_t call, Target target, ByteSpan body, const RequestLimits &limits);
   void DecodeLoop();
   void Report(uint64_t call, int http_status, std::string body);
 
@@ -63,6 +65,7 @@ class JsonFront {
   std::unordered_map<uint64_t, std::shared_ptr<Call>> calls_;  // guarded by mutex_
   std::vector<Completion> completions_;                         // guarded by mutex_
   std::deque<Undecoded> undecoded_;                             // guarded by mutex_
+  RequestLimits limits_;                                        // guarded by mutex_
   bool stopping_ = false;                                       // guarded by mutex_
   std::thread decoder_;                                         // guarded by mutex_; last, since it uses the others
 };

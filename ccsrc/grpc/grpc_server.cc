@@ -32,6 +32,17 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const std::optional<TlsOpti
   return grpc::SslServerCredentials(options);
 }
 
+// What one client may cost: how much it may say besides its messages, and how long it may stay without saying anything.
+void LimitConnections(const GrpcServerOptions &options, grpc::ServerBuilder *builder) {
+  builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
+  builder->AddChannelArgument("grpc.absolute_max_metadata_size", options.max_metadata_bytes);  // newer libraries tell two limits apart
+  builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, options.handshake_timeout_ms);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, options.idle_timeout_ms);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, options.handshake_timeout_ms);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+}
+
 int DefaultThreads() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4); }
 
 }  // namespace
@@ -46,6 +57,7 @@ class GrpcServer::Impl {
     builder.SetMaxReceiveMessageSize(message_bytes);
     builder.SetMaxSendMessageSize(message_bytes);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    LimitConnections(options, &builder);
     builder.AddListeningPort(options.address, Credentials(options.tls), &port_);
     builder.RegisterService(&service_);
     const int threads = options.threads > 0 ? options.threads : DefaultThreads();
@@ -63,6 +75,7 @@ class GrpcServer::Impl {
     }
     context_.dispatcher = dispatcher;
     context_.service = &service_;
+    context_.limits = options.limits;
     for (auto &queue : queues_) {
       for (int i = 0; i < kAwaitedCalls; ++i) {
         PredictCall::Await(&context_, queue.get());

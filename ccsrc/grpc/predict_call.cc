@@ -80,7 +80,7 @@ void PredictCall::Submit() {
     for (const auto &slice : *slices) {
       pieces.push_back(Bytes(slice));
     }
-    request = DecodePredictRequest(pieces, slices);
+    request = DecodePredictRequest(pieces, slices, context_->limits);
   } catch (const ServingError &error) {
     Reply reply;
     reply.error = error.error();

@@ -25,6 +25,7 @@ class PredictService : public grpc::Service {
 struct PredictContext {
   Dispatcher *dispatcher;
   PredictService *service;
+  RequestLimits limits;
   std::atomic<bool> stopping{false};
   std::atomic<int64_t> calls_alive{0};  ///< calls that were matched to a client and are not deleted yet
 };

@@ -9,8 +9,10 @@
 namespace mindspore::serving {
 
 /// Decodes the body of a RESTful request into tensors that the request owns. Thread-safe. Throws ServingError(kBadInput)
-/// with the texts of the RESTful interface (without any prefix), and kTooLarge for more than kMaxTensors tensors.
-std::unique_ptr<Request> DecodeJsonRequest(ByteSpan body, std::string servable, std::string method, uint64_t version);
+/// with the texts of the RESTful interface (without any prefix), and kTooLarge for more than kMaxTensors tensors or the
+/// limit's instances.
+std::unique_ptr<Request> DecodeJsonRequest(ByteSpan body, std::string servable, std::string method, uint64_t version,
+                                           const RequestLimits &limits = {});
 
 /// The body of a RESTful reply: compact JSON, object keys in byte order.
 std::string EncodeJsonReply(const Reply &reply);

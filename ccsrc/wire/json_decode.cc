@@ -14,6 +14,8 @@ using simdjson::dom::element;
 
 [[noreturn]] void Fail(std::string_view text) { throw ServingError(ErrorKind::kBadInput, text); }
 
+constexpr size_t kLeastCapacity = 64;
+
 bool IsNumberCharacter(char c) {
   return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
@@ -55,11 +57,18 @@ bool ShortenHugeIntegers(std::string *text) {
   return found;
 }
 
-element Parse(std::string_view body, simdjson::dom::parser *parser) {
+element Parse(std::string_view body, size_t max_depth, simdjson::dom::parser *parser) {
   element document;
   auto fault = simdjson::EMPTY;
   if (!body.empty()) {
+    // A parser of depth n takes what is nested n - 1 deep.
+    fault = parser->allocate(std::max(body.size(), kLeastCapacity), max_depth + 1);
+  }
+  if (!fault) {
     fault = parser->parse(body.data(), body.size(), true).get(document);
+  }
+  if (fault == simdjson::DEPTH_ERROR) {
+    Fail("Illegal JSON format. Objects and lists are nested deeper than the limit of " + std::to_string(max_depth));
   }
   if (fault && fault != simdjson::EMPTY) {
     std::string copy(body);
@@ -75,7 +84,8 @@ element Parse(std::string_view body, simdjson::dom::parser *parser) {
 
 class JsonRequestDecoder {
  public:
-  JsonRequestDecoder(size_t body_bytes, Request *request) : body_bytes_(body_bytes), request_(*request) {}
+  JsonRequestDecoder(size_t body_bytes, const RequestLimits &limits, Request *request)
+      : body_bytes_(body_bytes), limits_(limits), request_(*request) {}
 
   void Decode(element document) {
     const element instances = FindInstances(document);
@@ -132,6 +142,7 @@ class JsonRequestDecoder {
     if (fields.empty()) {
       Fail(text_when_empty);
     }
+    CheckInstanceCount(request_.instances.size() + 1, limits_);
     tensor_count_ += fields.size();
     if (tensor_count_ > kMaxTensors) {
       throw ServingError(ErrorKind::kTooLarge, "The request has more than " + std::to_string(kMaxTensors) + " tensors");
@@ -148,6 +159,7 @@ class JsonRequestDecoder {
     if (field.name.empty()) {
       Fail("json object, string key is empty");
     }
+    CheckName("the name of an input", field.name, limits_);
     try {
       InputTensor tensor = JsonTensor(field.value, body_bytes_, request_.memory());
       tensor.name = CopyName(field.name);
@@ -174,6 +186,7 @@ class JsonRequestDecoder {
   static constexpr size_t kMaxKnownNames = 8;
 
   const size_t body_bytes_;
+  const RequestLimits &limits_;
   Request &request_;
   size_t tensor_count_ = 0;
   std::vector<std::string_view> names_;
@@ -181,14 +194,17 @@ class JsonRequestDecoder {
 
 }  // namespace
 
-std::unique_ptr<Request> DecodeJsonRequest(ByteSpan body, std::string servable, std::string method, uint64_t version) {
+std::unique_ptr<Request> DecodeJsonRequest(ByteSpan body, std::string servable, std::string method, uint64_t version,
+                                           const RequestLimits &limits) {
+  CheckName("the servable's name", servable, limits);
+  CheckName("the method's name", method, limits);
   auto request = std::make_unique<Request>(nullptr);
   request->servable = std::move(servable);
   request->method = std::move(method);
   request->version = version;
   simdjson::dom::parser parser;
-  const element document = Parse({reinterpret_cast<const char *>(body.data()), body.size()}, &parser);
-  JsonRequestDecoder(body.size(), request.get()).Decode(document);
+  const element document = Parse({reinterpret_cast<const char *>(body.data()), body.size()}, limits.max_json_depth, &parser);
+  JsonRequestDecoder(body.size(), limits, request.get()).Decode(document);
   return request;
 }
 

@@ -14,8 +14,9 @@ namespace mindspore::serving {
 /// `message` owns the bytes that the pieces point to; the request keeps it. Unknown fields are skipped, repeated
 /// sub-messages merge and the last of a repeated scalar wins, as protobuf prescribes. Throws ServingError(kBadInput) for
 /// bytes that are no PredictRequest, non-UTF-8 names, and tensors with more than kMaxRank dimensions (the error names the
-/// input), and kTooLarge for more than kMaxTensors instances or tensors.
-std::unique_ptr<Request> DecodePredictRequest(std::span<const ByteSpan> pieces, std::shared_ptr<const void> message);
+/// input) or names beyond the limit, and kTooLarge for more than kMaxTensors tensors or the limit's instances.
+std::unique_ptr<Request> DecodePredictRequest(std::span<const ByteSpan> pieces, std::shared_ptr<const void> message,
+                                              const RequestLimits &limits = {});
 
 /// A piece of an encoded message. `owner` keeps the bytes alive.
 struct EncodedPiece {

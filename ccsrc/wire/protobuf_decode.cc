@@ -20,8 +20,8 @@ struct PendingItem {
 
 class PredictRequestDecoder {
  public:
-  PredictRequestDecoder(std::span<const ByteSpan> pieces, Request *request)
-      : reader_(pieces, request->memory()), request_(*request) {}
+  PredictRequestDecoder(std::span<const ByteSpan> pieces, const RequestLimits &limits, Request *request)
+      : reader_(pieces, request->memory()), limits_(limits), request_(*request) {}
 
   void Decode() {
     reader_.ReadFields([this](uint32_t key) {
@@ -43,10 +43,10 @@ class PredictRequestDecoder {
     reader_.ReadMessage([this](uint32_t key) {
       switch (key) {
         case Length(1):
-          request_.servable = reader_.ReadText("the servable's name");
+          request_.servable = ReadName("the servable's name");
           return true;
         case Length(2):
-          request_.method = reader_.ReadText("the method's name");
+          request_.method = ReadName("the method's name");
           return true;
         case Number(3):
           request_.version = reader_.ReadVarint();
@@ -57,12 +57,15 @@ class PredictRequestDecoder {
     });
   }
 
+  std::string_view ReadName(std::string_view what) {
+    const std::string_view name = reader_.ReadText(what);
+    CheckName(what, name, limits_);
+    return name;
+  }
+
   void ReadInstance() {
     auto &instances = request_.instances;
-    if (instances.size() == kMaxTensors) {
-      throw ServingError(ErrorKind::kTooLarge,
-                         "The request has more than " + std::to_string(kMaxTensors) + " instances");
-    }
+    CheckInstanceCount(instances.size() + 1, limits_);
     // Instances of a request are mostly alike.
     const size_t likely_items = instances.empty() ? 2 : instances.back().items.size();
     instances.push_back(InputInstance{std::pmr::vector<InputTensor>(request_.memory())});
@@ -93,7 +96,7 @@ class PredictRequestDecoder {
     reader_.ReadMessage([&](uint32_t key) {
       switch (key) {
         case Length(1):
-          item.tensor.name = reader_.ReadText("the name of an input");
+          item.tensor.name = ReadName("the name of an input");
           return true;
         case Length(2):
           ReadTensor(&item);
@@ -192,15 +195,17 @@ class PredictRequestDecoder {
   static constexpr size_t kMaxReservedItems = 16;
 
   WireReader reader_;
+  const RequestLimits &limits_;
   Request &request_;
   size_t tensor_count_ = 0;
 };
 
 }  // namespace
 
-std::unique_ptr<Request> DecodePredictRequest(std::span<const ByteSpan> pieces, std::shared_ptr<const void> message) {
+std::unique_ptr<Request> DecodePredictRequest(std::span<const ByteSpan> pieces, std::shared_ptr<const void> message,
+                                              const RequestLimits &limits) {
   auto request = std::make_unique<Request>(std::move(message));
-  PredictRequestDecoder(pieces, request.get()).Decode();
+  PredictRequestDecoder(pieces, limits, request.get()).Decode();
   return request;
 }
 

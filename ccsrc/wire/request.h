@@ -40,9 +40,21 @@ struct Target {
   uint64_t version = 0;  ///< 0: the newest
 };
 
-/// The most tensors, and the most instances, that decoders take in one request: what a few bytes on the wire grow to in
-/// memory stays bounded. More is refused as ErrorKind::kTooLarge.
+/// The most tensors that decoders take in one request: what a few bytes on the wire grow to in memory stays bounded. More is
+/// refused as ErrorKind::kTooLarge.
 inline constexpr size_t kMaxTensors = size_t{1} << 20;
+
+/// What an end point takes in one request, as its user says.
+struct RequestLimits {
+  size_t max_instances = 100'000;  ///< at most kMaxTensors; more is refused as ErrorKind::kTooLarge
+  size_t max_name_bytes = 1024;    ///< of a servable, a method or an input
+  size_t max_json_depth = 64;      ///< objects and lists inside each other
+};
+
+/// Throws ServingError(kBadInput) for a name that is too long.
+void CheckName(std::string_view what, std::string_view name, const RequestLimits &limits);
+/// Throws ServingError(kTooLarge) for one instance too many.
+void CheckInstanceCount(size_t count, const RequestLimits &limits);
 
 /// A decoded request of any front end: its target, and per instance the named tensors. Owns (a share of) the message
 /// that its views point into. Immutable after decoding, so several threads may read it.

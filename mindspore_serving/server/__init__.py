@@ -13,8 +13,10 @@ Example::
 from mindspore_serving.server import master, register
 from mindspore_serving.server.api import start_grpc_server, start_restful_server, start_servables, stop
 from mindspore_serving.server.config import ServableStartConfig, SSLConfig
+from mindspore_serving.server.limits import RequestLimits
 
 __all__ = [
+    "RequestLimits",
     "SSLConfig",
     "ServableStartConfig",
     "master",

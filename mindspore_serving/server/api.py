@@ -13,10 +13,11 @@ from mindspore_serving import log
 from mindspore_serving.server import checks
 from mindspore_serving.server.config import ServableStartConfig, SSLConfig
 from mindspore_serving.server.errors import AlreadyRunning, StartError
+from mindspore_serving.server.limits import RequestLimits
 
 if TYPE_CHECKING:
     from mindspore_serving.server._master.address import EndPoint
-    from mindspore_serving.server._master.app import App
+    from mindspore_serving.server._master.app import App, Listening
     from mindspore_serving.server._master.tls import Tls
 
 _MIB = 1 << 20
@@ -109,7 +110,13 @@ def start_servables(
             raise
 
 
-def start_grpc_server(address: str, max_msg_mb_size: int = 100, ssl_config: SSLConfig | None = None) -> None:
+def start_grpc_server(
+    address: str,
+    max_msg_mb_size: int = 100,
+    ssl_config: SSLConfig | None = None,
+    *,
+    limits: RequestLimits | None = None,
+) -> None:
     """Starts the gRPC server, before or after the servables, and returns at once.
 
     Args:
@@ -118,6 +125,7 @@ def start_grpc_server(address: str, max_msg_mb_size: int = 100, ssl_config: SSLC
             tells the real one.
         max_msg_mb_size (int): Largest message in MiB, both ways, 1 to 512. Default 100.
         ssl_config (SSLConfig, optional): Speak TLS (1.2 or newer) only. Default None: no TLS.
+        limits (RequestLimits, optional): What clients may send. Default None: `RequestLimits()`.
 
     Raises:
         RuntimeError: An argument or a file of `ssl_config` is wrong, the address cannot be used, or a gRPC server runs
@@ -127,23 +135,27 @@ def start_grpc_server(address: str, max_msg_mb_size: int = 100, ssl_config: SSLC
         >>> server.start_grpc_server("127.0.0.1:5500")
         >>> server.start_grpc_server("127.0.0.1:5500", ssl_config=server.SSLConfig("server.crt", "server.key"))
     """
-    _check_end_point(address, max_msg_mb_size, ssl_config)
-    from mindspore_serving.server._master.address import GRPC, parse_address
+    _check_end_point(address, max_msg_mb_size, ssl_config, limits)
+    from mindspore_serving.server._master.address import GRPC
 
     with _logged_errors():
-        parsed = parse_address(GRPC, address)
-        tls = _load_tls(GRPC, address, ssl_config)
+        listening = _listening(GRPC, address, max_msg_mb_size, ssl_config, limits)
         app = _process.obtain()
         try:
-            listening = app.start_grpc_server(parsed, address, max_msg_mb_size * _MIB, tls)
+            listens_on = app.start_grpc_server(listening)
         except BaseException:
             app.stop_if_idle()
             raise
-    _announce("Serving gRPC", listening)
+    _announce("Serving gRPC", listens_on)
 
 
 def start_restful_server(
-    address: str, max_msg_mb_size: int = 100, ssl_config: SSLConfig | None = None, always_200: bool = False
+    address: str,
+    max_msg_mb_size: int = 100,
+    ssl_config: SSLConfig | None = None,
+    always_200: bool = False,
+    *,
+    limits: RequestLimits | None = None,
 ) -> None:
     """Starts the RESTful server, before or after the servables, and returns at once.
 
@@ -153,7 +165,8 @@ def start_restful_server(
         max_msg_mb_size (int): Largest body of a request in MiB, 1 to 512. Default 100.
         ssl_config (SSLConfig, optional): Speak HTTPS (TLS 1.2 or newer) only. Default None: HTTP.
         always_200 (bool): Answer errors with status 200, for clients that look into the body only. Default False:
-            errors have their status (400, 404, 405, 413, 429, 500, 503, 504).
+            errors have their status (400, 404, 405, 408, 413, 429, 431, 500, 503, 504).
+        limits (RequestLimits, optional): What clients may send. Default None: `RequestLimits()`.
 
     Raises:
         RuntimeError: An argument or a file of `ssl_config` is wrong, the address cannot be used, or a RESTful server
@@ -162,20 +175,19 @@ def start_restful_server(
     Example:
         >>> server.start_restful_server("127.0.0.1:1500")
     """
-    _check_end_point(address, max_msg_mb_size, ssl_config)
+    _check_end_point(address, max_msg_mb_size, ssl_config, limits)
     checks.check_bool("always_200", always_200)
-    from mindspore_serving.server._master.address import RESTFUL, parse_address
+    from mindspore_serving.server._master.address import RESTFUL
 
     with _logged_errors():
-        parsed = parse_address(RESTFUL, address)
-        tls = _load_tls(RESTFUL, address, ssl_config)
+        listening = _listening(RESTFUL, address, max_msg_mb_size, ssl_config, limits)
         app = _process.obtain()
         try:
-            listening = app.start_restful_server(parsed, address, max_msg_mb_size * _MIB, always_200, tls)
+            listens_on = app.start_restful_server(listening, always_200)
         except BaseException:
             app.stop_if_idle()
             raise
-    _announce("Serving RESTful", listening)
+    _announce("Serving RESTful", listens_on)
 
 
 def stop() -> None:
@@ -238,11 +250,25 @@ def _plan(configs: Sequence[ServableStartConfig], enable_lite: bool) -> Any:
     return plan_workers(servables, enable_lite)
 
 
-def _check_end_point(address: Any, max_msg_mb_size: Any, ssl_config: Any) -> None:
+def _check_end_point(address: Any, max_msg_mb_size: Any, ssl_config: Any, limits: Any) -> None:
     checks.check_str("address", address)
     checks.check_int("max_msg_mb_size", max_msg_mb_size, 1, 512)
     if ssl_config is not None and not isinstance(ssl_config, SSLConfig):
         raise RuntimeError(f"The type of ssl_config should be SSLConfig, but actually {type(ssl_config)}")
+    if limits is not None and not isinstance(limits, RequestLimits):
+        raise RuntimeError(f"Parameter 'limits' should be RequestLimits, but actually {type(limits)}")
+
+
+def _listening(
+    end_point: EndPoint, address: str, max_msg_mb_size: int, ssl_config: SSLConfig | None, limits: RequestLimits | None
+) -> Listening:
+    """What the master is told. Nothing runs yet, so its errors leave everything as it is."""
+    from mindspore_serving.server._master.address import parse_address
+    from mindspore_serving.server._master.app import Listening
+
+    parsed = parse_address(end_point, address)
+    tls = _load_tls(end_point, address, ssl_config)
+    return Listening(parsed, address, max_msg_mb_size * _MIB, tls, limits or RequestLimits())
 
 
 def _load_tls(end_point: EndPoint, address: str, ssl_config: SSLConfig | None) -> Tls | None:

@@ -37,6 +37,15 @@ def check_int(parameter: str, value: Any, minimum: int | None = None, maximum: i
     return value
 
 
+def check_seconds(parameter: str, value: Any) -> float:
+    """A number of seconds above 0 and up to a day."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise RuntimeError(f"Parameter '{parameter}' should be int or float, but actually {type(value)}")
+    if not 0 < value <= 86_400:
+        raise RuntimeError(f"Parameter '{parameter}' should be in range (0,86400], but actually {value}")
+    return float(value)
+
+
 def check_ints(parameter: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> tuple[int, ...]:
     """One `int`, or a tuple or list of different ones; always returned as a tuple, which may be empty."""
     if isinstance(value, int):

@@ -47,6 +47,25 @@ def too_large(limit_bytes: int) -> HttpRefusal:
     return HttpRefusal(413, f"http message is bigger than {limit_bytes}")
 
 
+def too_slow(timeout_s: float) -> HttpRefusal:
+    """408: the body does not come."""
+    return HttpRefusal(408, f"the body came too slowly, less than 64 KiB in {timeout_s:g} s")
+
+
+def deadline_passed() -> HttpRefusal:
+    """504: there is no answer within the time that the client gave."""
+    return HttpRefusal(504, "the time that the header Grpc-Timeout gives has passed")
+
+
+def bad_timeout(text: str) -> HttpRefusal:
+    """400: a time-out that cannot be read."""
+    return HttpRefusal(
+        400,
+        f"the header Grpc-Timeout should be 1 to 8 digits and a unit, one of H, M, S, m, u, n, such as 500m for half a "
+        f"second, but actually {text}",
+    )
+
+
 def empty_body() -> HttpRefusal:
     """400: a request without content."""
     return HttpRefusal(400, "http message invalid")

@@ -89,6 +89,12 @@ void BindDispatcher(nb::module_ &module) {
       [](MasterDispatcher &self, const std::string &servable, uint64_t version) { self.dispatcher().FailWaiting(servable, version); },
       "servable"_a, "version"_a, Released())
     .def("worker_load", Load, "worker"_a)
+    .def(
+      "set_json_limits",
+      [](MasterDispatcher &self, size_t max_instances, size_t max_name_bytes, size_t max_json_depth) {
+        self.json().set_limits({max_instances, max_name_bytes, max_json_depth});
+      },
+      "max_instances"_a, "max_name_bytes"_a, "max_json_depth"_a)
     .def("check_target", CheckTarget, "servable"_a, "method"_a, "version"_a)
     .def("submit_json", SubmitJson, "servable"_a, "method"_a, "version"_a, "body"_a)
     .def("cancel", [](MasterDispatcher &self, uint64_t call) { self.json().Cancel(call); }, "call"_a, Released())

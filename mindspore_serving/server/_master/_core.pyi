@@ -47,6 +47,8 @@ class Dispatcher:
         """Nobody came in time: answers the requests that wait for a worker, code 5."""
     def worker_load(self, worker: int) -> tuple[int, int, float]:
         """Instances in flight, instances completed, seconds since it last completed one (or since it got work)."""
+    def set_json_limits(self, max_instances: int, max_name_bytes: int, max_json_depth: int) -> None:
+        """What RESTful requests may hold from now on."""
     def check_target(self, servable: str, method: str, version: int) -> tuple[int, str]:
         """HTTP status and text of what refuses a request whatever its content is, such as an unknown name; else
         200."""
@@ -78,6 +80,12 @@ class GrpcServer:
         address: str,
         max_message_bytes: int,
         tls: tuple[bytes, bytes, bytes] | None = None,
+        *,
+        max_instances: int,
+        max_name_bytes: int,
+        max_metadata_bytes: int,
+        handshake_timeout_s: float,
+        idle_timeout_s: float,
     ) -> None: ...
     @property
     def port(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import threading
@@ -27,6 +28,7 @@ from mindspore_serving.server._master.supervisor import Supervisor
 from mindspore_serving.server._master.tls import Tls
 from mindspore_serving.server._master.worker_handle import WorkerHandle, WorkerListener
 from mindspore_serving.server.errors import AlreadyRunning, StartError
+from mindspore_serving.server.limits import RequestLimits
 
 STOP_TIMEOUT_S = 10.0
 """The one deadline of a shutdown; what still runs then is killed."""
@@ -35,6 +37,18 @@ DRAIN_S = 2.0
 _CLOSE_S = 1.0
 _SECOND_SIGNAL_AFTER_S = 1.0
 """A signal that comes this long after the shutdown began means: at once. Sooner, it may be the same one sent twice."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Listening:
+    """Where an end point listens, and what it takes."""
+
+    address: Address
+    text: str
+    """The address as the user wrote it."""
+    max_message_bytes: int
+    tls: Tls | None
+    limits: RequestLimits
 
 
 class App:
@@ -91,15 +105,13 @@ class App:
         self._keeper = threading.Thread(target=self._thread.join, name="serving-keeper")
         self._keeper.start()
 
-    def start_grpc_server(self, address: Address, text: str, max_message_bytes: int, tls: Tls | None) -> str:
+    def start_grpc_server(self, listening: Listening) -> str:
         """Starts the gRPC end point; returns the address it listens on."""
-        return self._call(self._start_grpc_server(address, text, max_message_bytes, tls))
+        return self._call(self._start_grpc_server(listening))
 
-    def start_restful_server(
-        self, address: Address, text: str, max_body_bytes: int, always_200: bool, tls: Tls | None
-    ) -> str:
+    def start_restful_server(self, listening: Listening, always_200: bool) -> str:
         """Starts the RESTful end point; returns the address it listens on."""
-        return self._call(self._start_restful_server(address, text, max_body_bytes, always_200, tls))
+        return self._call(self._start_restful_server(listening, always_200))
 
     def stop(self) -> None:
         """Stops everything and returns when it is gone; from the loop's own thread it only begins to. Idempotent."""
@@ -168,33 +180,42 @@ class App:
         log_path = os.path.join(self._log_directory, spec.log_name)
         return WorkerHandle(self._loop, spec, _core.Channel(), log_path, again, listener)
 
-    async def _start_grpc_server(self, address: Address, text: str, max_message_bytes: int, tls: Tls | None) -> str:
+    async def _start_grpc_server(self, listening: Listening) -> str:
         self._check_running()
         if self._grpc is not None:
             raise AlreadyRunning(GRPC.already_running())
+        tls, limits = listening.tls, listening.limits
         pem = (tls.certificate, tls.private_key, tls.client_ca) if tls is not None else None
         try:
-            self._grpc = _core.GrpcServer(self._dispatcher, text, max_message_bytes, pem)
+            self._grpc = _core.GrpcServer(
+                self._dispatcher,
+                listening.text,
+                listening.max_message_bytes,
+                pem,
+                max_instances=limits.max_instances,
+                max_name_bytes=limits.max_name_bytes,
+                max_metadata_bytes=limits.max_header_bytes,
+                handshake_timeout_s=limits.request_timeout_s,
+                idle_timeout_s=limits.idle_timeout_s,
+            )
         except RuntimeError as error:
-            raise GRPC.cannot_bind(text, error) from error
-        return address.text(self._grpc.port)
+            raise GRPC.cannot_bind(listening.text, error) from error
+        return listening.address.text(self._grpc.port)
 
-    async def _start_restful_server(
-        self, address: Address, text: str, max_body_bytes: int, always_200: bool, tls: Tls | None
-    ) -> str:
+    async def _start_restful_server(self, listening: Listening, always_200: bool) -> str:
         self._check_running()
         if self._rest is not None:
             raise AlreadyRunning(RESTFUL.already_running())
-        listening = open_listening_socket(address, text)
-        port = listening.getsockname()[1]
-        self._rest = RestServer(self._loop, self._dispatcher, max_body_bytes, always_200)
+        opened = open_listening_socket(listening.address, listening.text)
+        port = opened.getsockname()[1]
+        self._rest = RestServer(self._loop, self._dispatcher, listening.max_message_bytes, always_200, listening.limits)
         try:
-            await self._rest.listen(listening, tls)
+            await self._rest.listen(opened, listening.tls)
         except OSError as error:
             await self._rest.close(0)
             self._rest = None
-            raise RESTFUL.cannot_bind(text, error) from error
-        return address.text(port)
+            raise RESTFUL.cannot_bind(listening.text, error) from error
+        return listening.address.text(port)
 
     def _on_gone(self) -> None:
         if self._shutdown_task is None:

@@ -1,4 +1,4 @@
-"""The paths of the RESTful interface.
+"""What the head of a RESTful request says: the path, and the time-out.
 
 `/model/<servable>:<method>`, `/model/<servable>/version/<n>:<method>` and `/version/<n>/model/<servable>:<method>`. A
 query string is ignored, percent escapes stand for their characters.
@@ -11,9 +11,10 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from mindspore_serving.server.errors import not_found
+from mindspore_serving.server.errors import bad_timeout, not_found
 
 _VERSION_LIMIT = 0xFFFFFFFF
+_TIMEOUT_UNITS_S = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
 class Target(NamedTuple):
@@ -40,7 +41,17 @@ def parse_path(raw_path: str) -> Target:
     return Target(_servable(keywords, names), method, version)
 
 
+def parse_timeout(text: str) -> float:
+    """Seconds, of a text in gRPC's form such as `500m`. Raises `HttpRefusal` (400)."""
+    match = re.fullmatch("([0-9]{1,8})([HMSmun])", text.strip())
+    if match is None:
+        raise bad_timeout(text)
+    return int(match[1]) * _TIMEOUT_UNITS_S[match[2]]
+
+
 def _segments(raw_path: str) -> list[str]:
+    if not raw_path.isascii():
+        raw_path = raw_path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     path = raw_path.partition("?")[0].partition("#")[0]
     if not path.startswith("/"):  # a proxy's request line: http://host/path
         path = urlsplit(path).path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import socket
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,19 @@ from aiohttp.web_request import BaseRequest
 from mindspore_serving import log
 from mindspore_serving.server import errors
 from mindspore_serving.server._master.address import RESTFUL, Address
-from mindspore_serving.server._master.request_path import Target, parse_path
+from mindspore_serving.server._master.request_path import Target, parse_path, parse_timeout
+from mindspore_serving.server._master.rest_connection import Connections, Pace, error_body
 from mindspore_serving.server.errors import HttpRefusal
+from mindspore_serving.server.limits import RequestLimits
 
 if TYPE_CHECKING:
     from mindspore_serving.server._master._core import Dispatcher
     from mindspore_serving.server._master.tls import Tls
 
-_IDLE_TIMEOUT_S = 100
 _BACKLOG = 1024
-_TLS_TIMEOUTS = {"ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 1.0}
+_TLS_HANDSHAKE_S = 10.0
+_TLS_SHUTDOWN_S = 1.0
+_TIMEOUT_HEADER = "Grpc-Timeout"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -36,33 +38,40 @@ class RestServer:
     """Serves RESTful requests on a listening socket. Made and used in the loop's thread."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, dispatcher: Dispatcher, max_body_bytes: int, always_200: bool
+        self,
+        loop: asyncio.AbstractEventLoop,
+        dispatcher: Dispatcher,
+        max_body_bytes: int,
+        always_200: bool,
+        limits: RequestLimits,
     ) -> None:
         self._loop = loop
         self._dispatcher = dispatcher
         self._max_body_bytes = max_body_bytes
         self._always_200 = always_200
+        self._limits = limits
+        dispatcher.set_json_limits(limits.max_instances, limits.max_name_bytes, limits.max_json_depth)
         self._calls: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         """What the dispatcher works on, by its numbers."""
         self._drained: asyncio.Future[None] | None = None
         self._listener: asyncio.AbstractServer | None = None
         # No router and no middleware: one handler for everything. Without `handler_cancellation` a client that has gone
         # would not be noticed.
-        self._server = web.Server(
-            self._handle,
-            handler_cancellation=True,
-            access_log=None,
-            keepalive_timeout=_IDLE_TIMEOUT_S,
-            auto_decompress=False,
-            logger=_SILENT,
+        self._server = web.Server(self._handle, handler_cancellation=True)
+        self.connections = Connections(
+            loop, self._server, limits, access_log=None, auto_decompress=False, logger=_SILENT
         )
+        """What makes a connection's protocol."""
         self._completion_fd = dispatcher.completion_fd()
         loop.add_reader(self._completion_fd, self._take_completions)
 
     async def listen(self, listening: socket.socket, tls: Tls | None = None) -> None:
         """Accepts connections from now on; the socket is the server's."""
-        secure = {} if tls is None else {"ssl": tls.context, **_TLS_TIMEOUTS}
-        self._listener = await self._loop.create_server(self._server, sock=listening, backlog=_BACKLOG, **secure)
+        secure: dict[str, Any] = {}
+        if tls is not None:
+            handshake_s = min(_TLS_HANDSHAKE_S, self._limits.request_timeout_s)
+            secure = {"ssl": tls.context, "ssl_handshake_timeout": handshake_s, "ssl_shutdown_timeout": _TLS_SHUTDOWN_S}
+        self._listener = await self._loop.create_server(self.connections, sock=listening, backlog=_BACKLOG, **secure)
 
     def stop_accepting(self) -> None:
         """Closes the listening socket."""
@@ -86,10 +95,14 @@ class RestServer:
         del self._dispatcher  # the listener refers to this object until a garbage collection
 
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
+        request.protocol.head_complete()
+        deadline: float | None = None
         try:
             if request.method != "POST":
                 raise errors.method_not_allowed()
             target = parse_path(request.raw_path)
+            if _TIMEOUT_HEADER in request.headers:
+                deadline = self._loop.time() + parse_timeout(request.headers[_TIMEOUT_HEADER])
             content = request.content
             body = content.read_nowait() if content.is_eof() else await self._read(request, target)
             if not body:
@@ -100,13 +113,28 @@ class RestServer:
             return self._refuse(request, refusal)
         call = self._dispatcher.submit_json(*target, body)
         self._calls[call] = future = self._loop.create_future()
+        expiry = None if deadline is None else self._loop.call_at(deadline, self._expire, call)
         try:
             return self._answer(*await future)
         except asyncio.CancelledError:  # the client has gone
-            if self._calls.pop(call, None) is not None:
-                self._dispatcher.cancel(call)
-                self._check_drained()
+            self._drop(call)
             raise
+        finally:
+            if expiry is not None:
+                expiry.cancel()
+
+    def _expire(self, call: int) -> None:
+        future = self._calls.get(call)
+        if future is not None and not future.done():
+            late = errors.deadline_passed()
+            future.set_result((late.status, error_body(late.text)))
+            self._drop(call)
+
+    def _drop(self, call: int) -> None:
+        """Nobody waits for the call any more."""
+        if self._calls.pop(call, None) is not None:
+            self._dispatcher.cancel(call)
+            self._check_drained()
 
     async def _read(self, request: BaseRequest, target: Target) -> bytes:
         """A body that did not come with its head; refused as soon as it is known to be too large, and without a look at
@@ -119,21 +147,32 @@ class RestServer:
         if _expects_continue(request):
             await request.writer.write(_CONTINUE)
             request.writer.output_size = 0  # the writer counts it as part of the answer
+        content, timeout_s = request.content, self._limits.request_timeout_s
+        pace = Pace(
+            self._loop, timeout_s, lambda: content.total_bytes, lambda: content.set_exception(asyncio.TimeoutError())
+        )
         parts: list[bytes] = []
         size = 0
-        while part := await request.content.readany():
-            parts.append(part)
-            size += len(part)
-            if size > self._max_body_bytes:
-                raise errors.too_large(self._max_body_bytes)
+        try:
+            while part := await content.readany():
+                parts.append(part)
+                size += len(part)
+                if size > self._max_body_bytes:
+                    raise errors.too_large(self._max_body_bytes)
+        except asyncio.TimeoutError:
+            raise errors.too_slow(timeout_s) from None
+        finally:
+            pace.stop()
         return b"".join(parts)
 
     def _refuse(self, request: BaseRequest, refusal: HttpRefusal) -> web.StreamResponse:
-        answer = self._answer(refusal.status, _error_body(refusal.text))
+        log.debug("RESTful request refused: %s", refusal.text)
+        answer = self._answer(refusal.status, error_body(refusal.text))
         if refusal.status == 405:
             answer.headers["Allow"] = "POST"
-        if not request.content.is_eof() and _expects_continue(request):
-            answer.force_close()  # whether the body follows is the client's choice, so what comes next is unknown
+        if refusal.status == 408 or (_expects_continue(request) and not request.content.is_eof()):
+            # Whether and when the rest of the body follows is the client's choice, so what comes next is unknown.
+            answer.force_close()
         return answer
 
     def _answer(self, status: int, body: bytes) -> web.StreamResponse:
@@ -175,9 +214,3 @@ def open_listening_socket(address: Address, text: str) -> socket.socket:
 
 def _expects_continue(request: BaseRequest) -> bool:
     return request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
-
-
-def _error_body(text: str) -> bytes:
-    log.debug("RESTful request refused: %s", text)
-    body: dict[str, Any] = {"error_msg": text}
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")

@@ -14,15 +14,15 @@ namespace {
 
 using namespace std::string_literals;
 
-std::unique_ptr<Request> Decode(std::string_view body) {
+std::unique_ptr<Request> Decode(std::string_view body, const RequestLimits &limits = {}) {
   // On the heap and no longer than it is, so that the sanitizer sees a read past the end.
   const std::vector<char> exact(body.begin(), body.end());
-  return DecodeJsonRequest(std::as_bytes(std::span(exact)), "servable", "method", 7);
+  return DecodeJsonRequest(std::as_bytes(std::span(exact)), "servable", "method", 7, limits);
 }
 
-Error DecodeError(std::string_view body) {
+Error DecodeError(std::string_view body, const RequestLimits &limits = {}) {
   try {
-    Decode(body);
+    Decode(body, limits);
   } catch (const ServingError &error) {
     return error.error();
   }
@@ -278,6 +278,33 @@ TEST(DecodeJsonRequestTest, WhatIsNotJsonIsIllegal) {
   }
 }
 
+TEST(DecodeJsonRequestTest, NestingIsLimited) {
+  const RequestLimits limits = {.max_json_depth = 6};  // the document, the list, the instance, and three for a value
+  EXPECT_FALSE(DecodeError(WithValue("[[[1]]]"), limits));
+  const Error error = DecodeError(WithValue("[[[[1]]]]"), limits);
+  EXPECT_EQ(error.kind, ErrorKind::kBadInput);
+  EXPECT_EQ(error.text, "Illegal JSON format. Objects and lists are nested deeper than the limit of 6");
+  EXPECT_FALSE(DecodeError(R"({"instances":[{"x":1}],"a":[[[[[1]]]]]})", limits));
+  EXPECT_TRUE(DecodeError(R"({"instances":[{"x":1}],"a":[[[[[[1]]]]]]})", limits));
+  EXPECT_TRUE(DecodeError(R"({"instances":[{"x":123456789012345678901}],"a":[[[[[[1]]]]]]})", limits));
+  std::string large = R"({"instances":[{"x":")" + std::string(1 << 20, 'a') + R"("}],"a":)";
+  EXPECT_FALSE(DecodeError(large + "[[[[[1]]]]]}", limits));
+  EXPECT_TRUE(DecodeError(large + "[[[[[[1]]]]]]}", limits));
+}
+
+TEST(DecodeJsonRequestTest, NamesAndInstancesAreLimited) {
+  const RequestLimits limits = {.max_instances = 2, .max_name_bytes = 9};  // "servable" has eight
+  EXPECT_FALSE(DecodeError(R"({"instances":[{"abcdefghi":1},{"x":1}]})", limits));
+  const Error too_long = DecodeError(R"({"instances":[{"abcdefghij":1}]})", limits);
+  EXPECT_EQ(too_long.kind, ErrorKind::kBadInput);
+  EXPECT_EQ(too_long.text, "the name of an input has 10 bytes, more than the limit of 9");
+  EXPECT_EQ(DecodeError(R"({"instances":[{"x":1}]})", {.max_name_bytes = 7}).text,
+            "the servable's name has 8 bytes, more than the limit of 7");
+  const Error too_many = DecodeError(R"({"instances":[{"x":1},{"x":1},{"x":1}]})", limits);
+  EXPECT_EQ(too_many.kind, ErrorKind::kTooLarge);
+  EXPECT_EQ(too_many.text, "The request has more instances than the limit of 2");
+}
+
 TEST(DecodeJsonRequestTest, DeepNestingIsAnError) {
   const std::string deep(100000, '[');
   ExpectError(WithValue(deep + std::string(100000, ']')), "Illegal JSON format");
@@ -289,7 +316,8 @@ TEST(DecodeJsonRequestTest, ManyTensorsAreRefused) {
   for (size_t i = 0; i < kMaxTensors; ++i) {
     body += R"(,{"x":1})";
   }
-  EXPECT_EQ(DecodeError(body + "]}").kind, ErrorKind::kTooLarge);
+  EXPECT_EQ(DecodeError(body + "]}", {.max_instances = 2 * kMaxTensors}).kind, ErrorKind::kTooLarge);
+  EXPECT_EQ(DecodeError(body + "]}").text, "The request has more instances than the limit of 100000");
 }
 
 TEST(DecodeJsonRequestTest, EveryCutIsAnErrorAndChangedBytesNeverCrash) {

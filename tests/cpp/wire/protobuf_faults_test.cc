@@ -14,10 +14,10 @@ namespace {
 
 using namespace std::string_literals;
 
-Error DecodeError(std::string_view bytes) {
+Error DecodeError(std::string_view bytes, const RequestLimits &limits = {}) {
   const ByteSpan piece = AsBytes(bytes);
   try {
-    DecodePredictRequest({&piece, 1}, nullptr);
+    DecodePredictRequest({&piece, 1}, nullptr, limits);
   } catch (const ServingError &error) {
     return error.error();
   }
@@ -114,16 +114,33 @@ TEST(PredictRequestFaultsTest, TooManyDimensionsNameTheInput) {
 
 TEST(PredictRequestFaultsTest, NumberOfInstancesAndTensorsIsLimited) {
   std::string instances;
-  for (size_t i = 0; i < kMaxTensors; ++i) {
+  for (size_t i = 0; i < RequestLimits().max_instances; ++i) {
     instances += "\x12\0"s;
   }
   EXPECT_FALSE(DecodeError(instances));
-  EXPECT_EQ(DecodeError(instances + "\x12\0"s).kind, ErrorKind::kTooLarge);
+  const Error error = DecodeError(instances + "\x12\0"s);
+  EXPECT_EQ(error.kind, ErrorKind::kTooLarge);
+  EXPECT_EQ(error.text, "The request has more instances than the limit of 100000");
+  EXPECT_FALSE(DecodeError(instances + "\x12\0"s, {.max_instances = kMaxTensors}));
   std::string items;
   for (size_t i = 0; i <= kMaxTensors; ++i) {
     items += "\x0A\0"s;
   }
   EXPECT_EQ(DecodeError(BytesField(2, items)).kind, ErrorKind::kTooLarge);
+}
+
+TEST(PredictRequestFaultsTest, NamesAreLimited) {
+  const RequestLimits limits = {.max_name_bytes = 4};
+  const auto spec = [](std::string_view servable, std::string_view method) {
+    return BytesField(1, BytesField(1, servable) + BytesField(2, method));
+  };
+  EXPECT_FALSE(DecodeError(spec("four", "four") + WithTensor("four", ""), limits));
+  EXPECT_EQ(DecodeError(spec("fives", ""), limits).text, "the servable's name has 5 bytes, more than the limit of 4");
+  EXPECT_EQ(DecodeError(spec("", "fives"), limits).text, "the method's name has 5 bytes, more than the limit of 4");
+  const Error error = DecodeError(WithTensor("fives", ""), limits);
+  EXPECT_EQ(error.kind, ErrorKind::kBadInput);
+  EXPECT_EQ(error.text, "the name of an input has 5 bytes, more than the limit of 4");
+  EXPECT_TRUE(DecodeError(spec(std::string(1025, 'a'), "")));
 }
 
 TEST(PredictRequestFaultsTest, ChangedBytesNeverCrashAndSplitsAgree) {

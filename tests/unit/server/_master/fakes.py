@@ -138,6 +138,9 @@ class FakeDispatcher:
     def worker_load(self, worker: int) -> tuple[int, int, float]:
         return self.load
 
+    def set_json_limits(self, max_instances: int, max_name_bytes: int, max_json_depth: int) -> None:
+        self.told.append(("limits", max_instances, max_name_bytes, max_json_depth))
+
     def check_target(self, servable: str, method: str, version: int) -> tuple[int, str]:
         return (404, f"{servable} is not available") if servable == "nobody" else (200, "")
 

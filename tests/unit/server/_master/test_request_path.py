@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindspore_serving.server._master.request_path import Target, parse_path
+from mindspore_serving.server._master.request_path import Target, parse_path, parse_timeout
 from mindspore_serving.server.errors import HttpRefusal
 
 MODEL = "please check url, the keyword:[model] must contain."
@@ -72,6 +72,33 @@ def test_refused(path, text):
     with pytest.raises(HttpRefusal, match=re.escape(text)) as caught:
         parse_path(path)
     assert caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1H", 3600),
+        ("2M", 120),
+        ("03S", 3),
+        ("500m", 0.5),
+        ("7u", 7e-6),
+        ("99999999n", 0.099999999),
+        (" 0S ", 0),
+    ],
+)
+def test_timeouts(text, seconds):
+    assert parse_timeout(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "1", "S", "1s", "-1S", "1.5S", "123456789S", "1 S", "1S1S", "\u0661S"])
+def test_texts_that_are_no_timeout(text):
+    with pytest.raises(HttpRefusal, match="the header Grpc-Timeout should be") as caught:
+        parse_timeout(text)
+    assert caught.value.status == 400
+
+
+def test_bytes_that_are_not_utf8():
+    assert parse_path(b"/model/\xff:m".decode("utf-8", "surrogateescape")) == Target("\ufffd", "m", 0)
 
 
 @given(st.text())

@@ -4,81 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import pytest
 
 from mindspore_serving.server._master.address import RESTFUL, parse_address
-from mindspore_serving.server._master.rest import RestServer, open_listening_socket
+from mindspore_serving.server._master.rest import open_listening_socket
 
-from .fakes import FakeDispatcher
+from .conftest import BODY_LIMIT as LIMIT
+from .conftest import Connection
 
-LIMIT = 1000
 MODEL_MISSING = "please check url, the keyword:[model] must contain."
 UNKNOWN = b"POST /model/nobody:m HTTP/1.1\r\nHost: x\r\n"
 HEAD = b"POST /model/add/version/2:m HTTP/1.1\r\nHost: x\r\n"
-
-
-class Connection:
-    """A client's end of a connection to the server."""
-
-    def __init__(self, dispatcher: FakeDispatcher, server: RestServer) -> None:
-        self.dispatcher = dispatcher
-        self.server = server
-        self.closed = False
-        self.reader: asyncio.StreamReader
-        self.writer: asyncio.StreamWriter
-
-    async def open(self) -> None:
-        here, there = socket.socketpair()
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(self.server._server, there)
-        self.reader, self.writer = await asyncio.open_unix_connection(sock=here)
-
-    def send(self, *parts: bytes) -> None:
-        self.writer.write(b"".join(parts))
-
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the next answer."""
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode().splitlines()
-        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
-        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
-        return int(head[0].split()[1]), headers, body
-
-    async def submitted(self, count: int = 1) -> int:
-        """Waits until the dispatcher has that many calls; gives the last one's number."""
-
-        async def wait() -> None:
-            while len(self.dispatcher.submitted) < count:
-                await asyncio.sleep(0)
-
-        await asyncio.wait_for(wait(), 10)
-        return list(self.dispatcher.submitted)[count - 1]
-
-
-@pytest.fixture
-def run():
-    """Runs a scenario with one connection to a new server."""
-
-    def run(scenario: Callable[[Connection], Coroutine[Any, Any, None]], always_200: bool = False) -> None:
-        async def play() -> None:
-            dispatcher = FakeDispatcher()
-            server = RestServer(asyncio.get_running_loop(), dispatcher, LIMIT, always_200)
-            connection = Connection(dispatcher, server)
-            await connection.open()
-            try:
-                await scenario(connection)
-            finally:
-                connection.writer.close()
-                if not connection.closed:
-                    await server.close(1)
-                dispatcher.close()
-
-        asyncio.run(play())
-
-    return run
 
 
 def request(body: bytes, head: bytes = HEAD) -> bytes:
@@ -164,6 +101,12 @@ REFUSED = [
     (UNKNOWN + b"Expect: 100-continue\r\nContent-Length: 999\r\n\r\n", 404, "nobody is not available"),
     (UNKNOWN + b"Transfer-Encoding: chunked\r\n\r\n", 404, "nobody is not available"),
     (b"POST /add:m HTTP/1.1\r\nHost: x\r\nContent-Length: 999\r\n\r\n", 404, MODEL_MISSING),
+    (
+        request(b"x", HEAD + b"Grpc-Timeout: soon\r\n"),
+        400,
+        "the header Grpc-Timeout should be 1 to 8 digits and a unit, one of H, M, S, m, u, n, such as 500m for half a "
+        "second, but actually soon",
+    ),
     # Refused from the head alone, also where the client waits for permission, and in the middle of a body.
     (HEAD + b"Content-Length: 99999999\r\n\r\n", 413, f"http message is bigger than {LIMIT}"),
     (HEAD + b"Expect: 100-continue\r\nContent-Length: 9999\r\n\r\n", 413, f"http message is bigger than {LIMIT}"),
@@ -215,6 +158,38 @@ def test_a_client_that_goes_cancels_its_call(run):
         drained = asyncio.ensure_future(connection.server.drain())
         await asyncio.wait_for(drained, 10)
         assert connection.dispatcher.cancelled == [call]
+
+    run(scenario)
+
+
+def test_a_time_out_that_passes_is_an_answer(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(request(b"x", HEAD + b"Grpc-Timeout: 20S\r\n"))
+        call = await connection.submitted()
+        await connection.later(19)
+        assert not connection.dispatcher.cancelled
+        await connection.later(1)
+        status, _, body = await connection.answer()
+        assert (status, json.loads(body)) == (
+            504,
+            {"error_msg": "the time that the header Grpc-Timeout gives has passed"},
+        )
+        assert connection.dispatcher.cancelled == [call]
+        await asyncio.wait_for(connection.server.drain(), 10)
+        connection.send(request(b"x"))  # the connection goes on
+        await connection.submitted(2)
+
+    run(scenario)
+
+
+def test_an_answer_within_the_time_out(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(request(b"x", HEAD + b"Grpc-Timeout: 30S\r\n"))
+        call = await connection.submitted()
+        connection.dispatcher.complete(call, 200, b"{}")
+        assert (await connection.answer())[0] == 200
+        await connection.later(31)
+        assert not connection.dispatcher.cancelled
 
     run(scenario)
 

@@ -1,0 +1,263 @@
+"""The connections of RESTful clients: how many there may be, how slow they may be, and what malformed HTTP is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_request import BaseRequest
+
+from mindspore_serving import log
+from mindspore_serving.server.limits import RequestLimits
+
+_LEAST_BYTES = 64 * 1024
+"""What a client has to send, or take, in each `request_timeout_s`."""
+_MOST_CONNECTIONS = 10_000
+_NEVER_S = 10 * 86_400.0
+_LINGER_S = 1.0
+"""How long a client that was turned away may take to read why."""
+
+
+class Pace:
+    """Calls `expire` once `progress()` has grown by less than 64 KiB in `timeout_s`, unless it is stopped before."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        timeout_s: float,
+        progress: Callable[[], int],
+        expire: Callable[[], None],
+    ) -> None:
+        self._loop, self._timeout_s = loop, timeout_s
+        self._progress, self._expire = progress, expire
+        self._last = progress()
+        self._timer = loop.call_later(timeout_s, self._look)
+
+    def stop(self) -> None:
+        """It is done, or the connection is."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._progress()
+        if now - self._last < _LEAST_BYTES:
+            self._expire()
+            return
+        self._last = now
+        self._timer = self._loop.call_later(self._timeout_s, self._look)
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection, which ends when its client is too slow and answers malformed HTTP in JSON."""
+
+    __slots__ = (
+        "_body",
+        "_connections",
+        "_head_begun",
+        "_limits",
+        "_look_timer",
+        "_serving",
+        "_turned_away",
+        "_unread",
+        "_waiting_since",
+    )
+
+    def __init__(self, connections: Connections, server: web.Server, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._connections = connections
+        self._limits = connections.limits
+        self._serving = False
+        """Whether a request is being answered."""
+        self._body: StreamReader | None = None
+        """Of the last request: what is left of it may still come after the answer."""
+        self._head_begun = False
+        """Else whether the head of the next request has begun to come."""
+        self._waiting_since = self._loop.time()
+        self._look_timer: asyncio.TimerHandle | None = None
+        self._unread: Pace | None = None
+        """While the client has not taken what was sent."""
+        self._turned_away = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A new client; one too many is told so."""
+        if self._connections.admit():
+            super().connection_made(transport)
+            self._look_again(self._limits.idle_timeout_s)
+            return
+        self._turned_away = True
+        transport.write(_raw_answer("503 Service Unavailable", self._connections.refusal()))
+        self._loop.call_later(_LINGER_S, transport.close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The end, whoever wanted it."""
+        if self._turned_away:
+            return
+        self._connections.leave()
+        if self._look_timer is not None:
+            self._look_timer.cancel()
+        self._drop_unread()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """The time for a head runs from its first bytes."""
+        if self._turned_away:
+            return
+        body_ended = self._body is None or self._body.is_eof()
+        # aiohttp itself calls this without data, to go on with what it has.
+        if data and body_ended and not self._serving and not self._head_begun:
+            self._head_begun = True
+            self._waiting_since = self._loop.time()
+        super().data_received(data)
+
+    def head_complete(self) -> None:
+        """A request has come and is going to be answered."""
+        self._serving = True
+
+    async def finish_response(self, request: BaseRequest, *arguments: Any) -> Any:
+        """Sends an answer; afterwards the next head may come."""
+        try:
+            return await super().finish_response(request, *arguments)
+        finally:
+            self._serving = False
+            self._body = request.content
+            self._head_begun = False
+            self._waiting_since = self._loop.time()
+
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer to malformed HTTP, after which the connection ends."""
+        self.head_complete()
+        super().handle_error(request, status, exc, message)
+        if status == 500:
+            log.error("a RESTful request failed", exc_info=exc)
+        too_long, too_many = isinstance(exc, LineTooLong), "Too many headers" in (message or "")
+        if too_long:
+            text = f"the request line or a header is longer than {self._limits.max_header_bytes} bytes"
+        elif too_many:
+            text = f"there are more than {self._limits.max_headers} headers"
+        else:
+            text = (message or "Failed to construct the response").partition("\n")[0].rstrip(":")
+            text = f"malformed HTTP request: {text}" if status == 400 else text
+        answer = web.Response(
+            status=431 if too_long or too_many else status,
+            body=error_body(text),
+            content_type="application/json",
+        )
+        answer.force_close()
+        return answer
+
+    def pause_writing(self) -> None:
+        """The client does not take what it asked for as fast as it comes."""
+        super().pause_writing()
+        transport = self.transport
+        if self._unread is None and transport is not None:
+            self._unread = Pace(
+                self._loop,
+                self._limits.request_timeout_s,
+                lambda: -transport.get_write_buffer_size(),
+                transport.abort,
+            )
+
+    def resume_writing(self) -> None:
+        """It has taken it."""
+        super().resume_writing()
+        self._drop_unread()
+
+    def force_close(self) -> None:
+        """What the client does not read does not keep the connection."""
+        if self.transport is not None and self.transport.get_write_buffer_size() > 0:
+            self._loop.call_later(self._limits.request_timeout_s, self.transport.abort)
+        super().force_close()
+
+    def _drop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.stop()
+            self._unread = None
+
+    def _look_again(self, in_s: float) -> None:
+        # In the time for a head at the latest: one may begin at any moment, and then nothing is set anew.
+        self._look_timer = self._loop.call_later(min(in_s, self._limits.request_timeout_s), self._look)
+
+    def _look(self) -> None:
+        limits = self._limits
+        limit_s = limits.request_timeout_s if self._head_begun else limits.idle_timeout_s
+        left_s = limit_s if self._serving else self._waiting_since + limit_s - self._loop.time()
+        if left_s > 0:
+            self._look_again(left_s)
+            return
+        self._look_timer = None
+        if self._head_begun and self.transport is not None:
+            text = f"the head of the request did not come within {limit_s:g} s"
+            self.transport.write(_raw_answer("408 Request Timeout", text))
+        self.force_close()
+
+
+class Connections:
+    """Makes the connections of a server, and counts the open ones. Used in the loop's thread."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, server: web.Server, limits: RequestLimits, **options: Any
+    ) -> None:
+        self._loop, self._server, self._options = loop, server, options
+        self.count = 0
+        self._most = most_connections(limits)
+        self.limits = limits
+
+    def __call__(self) -> Connection:
+        limits = self.limits
+        return Connection(
+            self,
+            self._server,
+            loop=self._loop,
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            max_headers=limits.max_headers,
+            keepalive_timeout=_NEVER_S,  # the connection looks after that itself
+            **self._options,
+        )
+
+    def admit(self) -> bool:
+        """Whether there may be one more; it counts from now on."""
+        admitted = self.count < self._most
+        self.count += admitted
+        return admitted
+
+    def leave(self) -> None:
+        """One has ended."""
+        self.count -= 1
+
+    def refusal(self) -> str:
+        """What one too many is told."""
+        return f"there are {self._most} connections, which is the limit, try again later"
+
+
+def most_connections(limits: RequestLimits) -> int:
+    """Half of what descriptors the process may have, unless the user said how many."""
+    if limits.max_connections is not None:
+        return limits.max_connections
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if descriptors == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, descriptors // 2)
+
+
+def error_body(text: str) -> bytes:
+    """The body of an answer that is an error."""
+    return json.dumps({"error_msg": text}, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _raw_answer(status: str, text: str) -> bytes:
+    """For clients that sent no request which could be answered."""
+    body = error_body(text)
+    lines = [
+        f"HTTP/1.1 {status}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        "",
+        "",
+    ]
+    return "\r\n".join(lines).encode() + body

@@ -1,0 +1,98 @@
+"""A RESTful server without sockets or workers, and a client's connection to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from mindspore_serving.server._master.rest import RestServer
+from mindspore_serving.server.limits import RequestLimits
+
+from .fakes import FakeDispatcher
+
+BODY_LIMIT = 1000
+_LIMITS = RequestLimits()
+
+
+class Connection:
+    """A client's end of a connection to the server."""
+
+    def __init__(self, dispatcher: FakeDispatcher, server: RestServer) -> None:
+        self.dispatcher = dispatcher
+        self.server = server
+        self.closed = False
+        self.reader: asyncio.StreamReader
+        self.writer: asyncio.StreamWriter
+
+    async def open(self) -> None:
+        here, there = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(self.server.connections, there)
+        self.reader, self.writer = await asyncio.open_unix_connection(sock=here, limit=1 << 24)
+
+    def send(self, *parts: bytes) -> None:
+        self.writer.write(b"".join(parts))
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body of the next answer."""
+        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode().splitlines()
+        headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+        body = await self.reader.readexactly(int(headers.get("content-length", 0)))
+        return int(head[0].split()[1]), headers, body
+
+    async def end(self) -> bytes:
+        """What comes until the server ends the connection."""
+        return await asyncio.wait_for(self.reader.read(), 10)
+
+    async def later(self, seconds: float) -> None:
+        """Lets everything happen that has been sent, then lets the loop's clock go forward."""
+        await self._settle()
+        loop = asyncio.get_running_loop()
+        clock = loop.time
+        loop.time = lambda: clock() + seconds
+        await self._settle()
+
+    async def _settle(self) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def submitted(self, count: int = 1) -> int:
+        """Waits until the dispatcher has that many calls; gives the last one's number."""
+
+        async def wait() -> None:
+            while len(self.dispatcher.submitted) < count:
+                await asyncio.sleep(0)
+
+        await asyncio.wait_for(wait(), 10)
+        return list(self.dispatcher.submitted)[count - 1]
+
+
+@pytest.fixture
+def run():
+    """Runs a scenario with one connection to a new server."""
+
+    def run(
+        scenario: Callable[[Connection], Coroutine[Any, Any, None]],
+        always_200: bool = False,
+        limits: RequestLimits = _LIMITS,
+    ) -> None:
+        async def play() -> None:
+            dispatcher = FakeDispatcher()
+            server = RestServer(asyncio.get_running_loop(), dispatcher, BODY_LIMIT, always_200, limits)
+            connection = Connection(dispatcher, server)
+            await connection.open()
+            try:
+                await scenario(connection)
+            finally:
+                connection.writer.close()
+                if not connection.closed:
+                    await server.close(1)
+                dispatcher.close()
+
+        asyncio.run(play())
+
+    return run

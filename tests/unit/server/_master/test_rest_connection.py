@@ -1,0 +1,222 @@
+"""Clients that are too slow, too many, or no HTTP clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+
+import pytest
+
+from mindspore_serving.server._master.rest_connection import Pace, most_connections
+from mindspore_serving.server.limits import RequestLimits
+
+from .conftest import Connection
+
+HEAD = b"POST /model/add:m HTTP/1.1\r\nHost: x\r\n"
+REQUEST = HEAD + b"Content-Length: 1\r\n\r\nx"
+KIB = 1024
+
+
+def error(body: bytes) -> str:
+    return json.loads(body)["error_msg"]
+
+
+async def answered(connection: Connection, body: bytes = b"{}") -> None:
+    """One request and its answer."""
+    connection.send(REQUEST)
+    connection.dispatcher.complete(await connection.submitted(len(connection.dispatcher.submitted) + 1), 200, body)
+    assert (await connection.answer())[0] == 200
+
+
+def test_a_head_that_does_not_end(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD)
+        await connection.later(29)
+        connection.send(b"Another: header\r\n")
+        await connection.later(1)
+        status, headers, body = await connection.answer()
+        assert (status, headers["connection"]) == (408, "close")
+        assert error(body) == "the head of the request did not come within 30 s"
+        assert await connection.end() == b""
+
+    run(scenario)
+
+
+def test_who_says_nothing_is_told_nothing(run):
+    async def scenario(connection: Connection) -> None:
+        await connection.later(100)
+        assert await connection.end() == b""
+
+    run(scenario)
+
+
+def test_each_head_has_its_own_time(run):
+    async def scenario(connection: Connection) -> None:
+        for count in range(1, 5):
+            connection.send(REQUEST[:20])
+            await connection.later(20)
+            connection.send(REQUEST[20:])
+            connection.dispatcher.complete(await connection.submitted(count), 200, b"{}")
+            assert (await connection.answer())[0] == 200
+        connection.send(REQUEST[:20])
+        await connection.later(30)
+        assert (await connection.answer())[0] == 408
+
+    run(scenario)
+
+
+def test_a_request_that_takes_long_is_not_a_slow_client(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(REQUEST, HEAD)  # the next head has begun already
+        call = await connection.submitted()
+        for _ in range(10):
+            await connection.later(29)
+        connection.dispatcher.complete(call, 200, b"{}")
+        assert (await connection.answer())[0] == 200
+
+    run(scenario)
+
+
+def test_a_body_that_does_not_come(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Content-Length: 9\r\n\r\nbegun")
+        await connection.later(30)
+        status, headers, body = await connection.answer()
+        assert (status, headers["connection"]) == (408, "close")
+        assert error(body) == "the body came too slowly, less than 64 KiB in 30 s"
+        assert await connection.end() == b""
+        assert not connection.dispatcher.submitted
+
+    run(scenario)
+
+
+def test_an_answer_that_is_not_taken(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(REQUEST)
+        connection.reader._transport.pause_reading()
+        connection.dispatcher.complete(await connection.submitted(), 200, b"x" * (8 * KIB * KIB))
+        await connection.later(31)
+        await gone(connection)
+        connection.reader._transport.resume_reading()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await connection.answer()
+
+    run(scenario)
+
+
+async def gone(connection: Connection) -> None:
+    """Waits until the server has no connection."""
+
+    async def wait() -> None:
+        while connection.server.connections.count:
+            await asyncio.sleep(0)
+
+    await asyncio.wait_for(wait(), 10)
+
+
+def test_pace(run):
+    async def scenario(connection: Connection) -> None:
+        progress, expired = [0], []
+        loop = asyncio.get_running_loop()
+        Pace(loop, 30, lambda: progress[0], lambda: expired.append("too slow"))
+        stopped = Pace(loop, 30, lambda: 0, lambda: expired.append("stopped"))
+        stopped.stop()
+        for step in (64, 1000, 64):
+            progress[0] += step * KIB
+            await connection.later(30)
+            assert not expired
+        progress[0] += 63 * KIB
+        await connection.later(30)
+        await connection.later(30)
+        assert expired == ["too slow"]
+
+    run(scenario)
+
+
+def test_an_idle_connection_ends_without_a_word(run):
+    async def scenario(connection: Connection) -> None:
+        await answered(connection)
+        await connection.later(99)
+        await answered(connection)
+        await connection.later(99)
+        await connection.later(1)
+        assert await connection.end() == b""
+
+    run(scenario)
+
+
+def test_what_is_left_of_a_body_is_no_head(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(b"POST /model/nobody:m HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        assert (await connection.answer())[0] == 404
+        connection.send(b"some")
+        await connection.later(5)
+        connection.send(b" more")
+        await connection.later(94)
+        await answered(connection)
+        await connection.later(100)
+        assert await connection.end() == b""
+
+    run(scenario)
+
+
+def test_a_head_that_begins_late_has_its_time(run):
+    async def scenario(connection: Connection) -> None:
+        await answered(connection)
+        await connection.later(9)
+        connection.send(REQUEST[:20])
+        await connection.later(29)
+        connection.send(REQUEST[20:])
+        await connection.submitted(2)
+
+    run(scenario, limits=RequestLimits(idle_timeout_s=10))
+
+
+def test_one_connection_too_many_is_told_so(run):
+    async def scenario(connection: Connection) -> None:
+        other = Connection(connection.dispatcher, connection.server)
+        await other.open()
+        other.send(REQUEST)
+        status, headers, body = await other.answer()
+        assert (status, headers["connection"]) == (503, "close")
+        assert error(body) == "there are 1 connections, which is the limit, try again later"
+        await other.later(1)
+        assert await other.end() == b""
+        connection.writer.close()
+        await gone(connection)
+        await connection.open()
+        await answered(connection)
+
+    run(scenario, limits=RequestLimits(max_connections=1))
+
+
+MALFORMED = [
+    (b"junk\r\n\r\n", 400, "malformed HTTP request: "),
+    (b"GET / HTTP/1.1\r\n\r\n", 400, "malformed HTTP request: Missing 'Host' header in request."),
+    (HEAD + b"Content-Length: x\r\n\r\n", 400, "malformed HTTP request: Invalid character in Content-Length"),
+    (HEAD + b"A: " + b"a" * 301 + b"\r\n\r\n", 431, "the request line or a header is longer than 300 bytes"),
+    (b"POST /" + b"a" * 301 + b" HTTP/1.1\r\n\r\n", 431, "the request line or a header is longer than 300 bytes"),
+    (HEAD + b"".join(b"A%d: 1\r\n" % i for i in range(9)) + b"\r\n", 431, "there are more than 8 headers"),
+]
+
+
+@pytest.mark.parametrize(("sent", "status", "text"), MALFORMED)
+def test_malformed_http_is_answered_in_json_and_ends_the_connection(run, sent, status, text):
+    async def scenario(connection: Connection) -> None:
+        connection.send(sent)
+        got, headers, body = await connection.answer()
+        assert (got, headers["content-type"]) == (status, "application/json")
+        assert error(body).startswith(text)
+        assert await connection.end() == b""
+
+    run(scenario, limits=RequestLimits(max_header_bytes=300, max_headers=8))
+
+
+@pytest.mark.parametrize(
+    ("descriptors", "given", "most"),
+    [(1024, None, 512), (10**6, None, 10_000), (resource.RLIM_INFINITY, None, 10_000), (1024, 2000, 2000)],
+)
+def test_how_many_connections_there_may_be(monkeypatch, descriptors, given, most):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (descriptors, descriptors))
+    assert most_connections(RequestLimits(max_connections=given)) == most
