@@ -37,6 +37,8 @@ class Pipeline:
 
     def __init__(self, start: StartWorker) -> None:
         """Loads everything. Raises `RuntimeError` with the user's error message."""
+        for descriptor in start.channel_fds:  # the user's code may start other programs
+            os.set_inheritable(descriptor, False)
         if start.own_device:
             prepare_environment(start.device_type)
         declaration, servable = load_config(start.servable_directory, start.servable_name)

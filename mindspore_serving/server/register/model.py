@@ -120,7 +120,8 @@ def declare_model(
     """Declares a model of the servable; each worker loads it when it starts.
 
     Args:
-        model_file: file name inside the version directory, or several for the subgraphs 0, 1, ... of one model.
+        model_file: file name inside the version directory, or several for the subgraphs 0, 1, ... of one model. Links
+            in the directory are followed; an absolute path, or one that leaves the directory, is refused.
         model_format: 'MindIR' (see `CPUDeviceInfo(engine=...)`), 'MindIR_Lite', 'OM' or 'ONNX', in any case.
         with_batch_dim: whether the first dimension of inputs and outputs is the batch, which instances then lack.
         options: deprecated, use `context`.
@@ -143,6 +144,8 @@ def declare_model(
     files = check_strs("model_file", model_file)
     if not files:
         raise RuntimeError("Call declare_model failed, model files size cannot be 0")
+    for file in files:
+        _check_inside(file)
     batchless = (
         () if without_batch_dim_inputs is None else check_ints("without_batch_dim_inputs", without_batch_dim_inputs, 0)
     )
@@ -167,6 +170,14 @@ def declare_model(
     )
     model._declaration = declaration
     return model
+
+
+def _check_inside(file: str) -> None:
+    if os.path.isabs(file) or os.path.normpath(file).split(os.sep)[0] == os.pardir:
+        raise RuntimeError(
+            f"Call declare_model failed, model file '{file}' should lie inside the version directory: a relative path "
+            f"that does not leave it"
+        )
 
 
 def _check_max_batch_size(value: Any, with_batch_dim: bool) -> int | None:

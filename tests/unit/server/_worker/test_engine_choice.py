@@ -165,7 +165,8 @@ def test_a_model_exported_for_one_row_is_batched(start, master, monkeypatch):
         .replace(
             # The instances of one call wait together, so they are taken in as few batches as they fit into.
             "@register",
-            "def call_rows(x, scale):\n    return [y for (y,) in model.call([[row, scale] for row in x])],\n\n@register",
+            "def call_rows(x, scale):\n"
+            "    return [y for (y,) in model.call([[row, scale] for row in x])],\n\n@register",
         )
     )
     worker = start(config)

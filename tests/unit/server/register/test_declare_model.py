@@ -56,6 +56,10 @@ def test_formats(declaration, given, kept):
         ({"model_file": ()}, "model files size cannot be 0"),
         ({"model_file": 1}, "Parameter 'model_file' should be str or tuple/list of str"),
         ({"model_file": ["a", "a"]}, "should not be repeated"),
+        ({"model_file": "/a.mindir"}, "model file '/a.mindir' should lie inside the version directory"),
+        ({"model_file": "../a.mindir"}, "model file '../a.mindir' should lie inside the version directory"),
+        ({"model_file": ["a", "b/../../2/a"]}, "model file 'b/../../2/a' should lie inside the version directory"),
+        ({"model_file": ".."}, "model file '..' should lie inside the version directory"),
         ({"model_format": "TF"}, "model format can only be OM, MindIR, MindIR_Lite or ONNX"),
         ({"max_batch_size": 0}, "Parameter 'max_batch_size' should be >= 1, but actually 0"),
         ({"max_batch_size": True}, "Parameter 'max_batch_size' should be int"),
@@ -70,6 +74,11 @@ def test_formats(declaration, given, kept):
 def test_wrong_parameters(declaration, options, text):
     with pytest.raises(RuntimeError, match=re.escape(text)):
         register.declare_model(**{"model_file": "a.mindir", "model_format": "MindIR", **options})
+
+
+@pytest.mark.parametrize("file", ["sub/a.mindir", "..a", "sub/../a", "./a", "..."])
+def test_files_inside_the_version_directory(declaration, file):
+    assert register.declare_model(file, "MindIR").model_key == file
 
 
 def test_a_file_belongs_to_one_model(declaration):
