@@ -97,7 +97,7 @@ BAD_TENSORS: list[tuple[str, Callable[[], Any], str]] = [
     ("bytes with shape [1, 1]", lambda: _tensor(14, [1, 1], None, [b"a"]), "shape can only be (1,) or empty"),
     ("string that is not UTF-8", lambda: _tensor(13, [], None, [b"\xff\xfe"]), "UTF-8"),
     ("string that is cut in a character", lambda: _tensor(13, [1], None, ["é".encode()[:1]]), "UTF-8"),
-    ("shared memory", _named_shared_memory, "s"),
+    ("shared memory", _named_shared_memory, "shm_data is not accepted from clients"),
 ]
 
 
