@@ -2,11 +2,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "dispatch/call.h"
@@ -44,7 +46,15 @@ class Dispatcher {
   /// The caller has gone: completes the call as cancelled unless it is complete. What waits is dropped, what runs is let go.
   void Cancel(const std::shared_ptr<Call> &call);
 
+  /// Of each servable by its name, whether every method of one of its versions has a worker that takes requests.
+  std::vector<std::pair<std::string, bool>> Readiness() const;
+  /// `listener` is called after whatever may have changed Readiness, from any thread and without a lock that Readiness needs. An
+  /// empty one is none; when this returns the former one is not called any more.
+  void SetReadinessListener(std::function<void()> listener);
+
   // --- supervisor ---
+  /// A servable whose workers are going to start.
+  void DeclareServable(const std::string &servable);
   /// `remote_methods`: the internal methods that the worker's kModelCall entries number. `process`: a pidfd of the worker, which is
   /// killed through it when its channel makes no sense any more; its death then goes the ordinary way.
   uint64_t AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
@@ -94,6 +104,10 @@ class Dispatcher {
   Entries TakeWaiting(Endpoint *endpoint);
   void Complete(Call *call, Reply reply);
 
+  void TellReadiness();
+
+  std::mutex listener_mutex_;  // taken before mutex_
+  std::function<void()> readiness_listener_;  // guarded by listener_mutex_
   mutable std::mutex mutex_;
   RoutingTable routes_;                                                                // guarded by mutex_
   std::map<uint64_t, std::pair<Endpoint *, std::shared_ptr<WorkerLink>>> links_;  // guarded by mutex_

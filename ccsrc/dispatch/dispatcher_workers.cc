@@ -144,6 +144,7 @@ uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::stri
     links_[number] = {endpoint, link};
     readers_[number] = std::thread([this, endpoint, link] { ReadReplies(endpoint, link); });
   }
+  TellReadiness();
   FailEntries(std::move(orphans), MethodChanged());
   PumpEndpoint(endpoint);
   return link->number;
@@ -163,11 +164,14 @@ void Dispatcher::RetireQueues(Endpoint *endpoint, Entries *orphans) {
 }
 
 void Dispatcher::DrainWorker(uint64_t worker) {
-  std::lock_guard lock(mutex_);
-  const auto found = links_.find(worker);
-  if (found != links_.end()) {
-    found->second.second->draining = true;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = links_.find(worker);
+    if (found != links_.end()) {
+      found->second.second->draining = true;
+    }
   }
+  TellReadiness();
 }
 
 void Dispatcher::RemoveWorker(uint64_t worker) {
@@ -188,6 +192,7 @@ void Dispatcher::RemoveWorker(uint64_t worker) {
     reader = std::move(readers_.at(worker));
     readers_.erase(worker);
   }
+  TellReadiness();
   link->channel->Close();
   reader.join();  // it takes the results that had been written before
   Lost lost;
@@ -281,6 +286,7 @@ void Dispatcher::Stop() {
     }
     std::move(running.given_up.begin(), running.given_up.end(), std::back_inserter(unfinished));
   }
+  TellReadiness();
   for (auto &entry : unfinished) {
     FinishInstance(entry, {{}, NotAvailable(*entry.call->request, ErrorKind::kNoWorker, "servable")});
   }

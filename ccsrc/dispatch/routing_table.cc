@@ -32,6 +32,11 @@ bool HasReadyWorker(const Endpoint &endpoint, const MethodQueue &queue) {
   });
 }
 
+bool IsReady(const Endpoint &endpoint) {
+  return !endpoint.methods.empty() &&
+         std::ranges::all_of(endpoint.methods, [&](const auto &named) { return HasReadyWorker(endpoint, *named.second); });
+}
+
 WorkerChoice ChooseWorker(Endpoint *endpoint, const MethodQueue &queue) {
   WorkerChoice best;
   uint32_t best_free = 0;
@@ -128,6 +133,14 @@ RoutingTable::Route RoutingTable::Resolve(std::string_view servable, uint64_t ve
     }
   }
   return waiting.endpoint != nullptr ? waiting : newest;
+}
+
+std::vector<std::pair<std::string, bool>> RoutingTable::Readiness() const {
+  std::vector<std::pair<std::string, bool>> readiness;
+  for (const auto &[servable, versions] : servables_) {
+    readiness.emplace_back(servable, std::ranges::any_of(versions, [](const auto &version) { return IsReady(*version.second); }));
+  }
+  return readiness;
 }
 
 }  // namespace mindspore::serving

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dispatch/call.h"
@@ -32,6 +33,8 @@ struct Endpoint {
 
 bool CanServe(const WorkerLink &worker, const MethodInfo &method);
 bool HasReadyWorker(const Endpoint &endpoint, const MethodQueue &queue);
+/// Whether each method, those for extra workers included, has a worker that takes requests.
+bool IsReady(const Endpoint &endpoint);
 
 /// The worker with the most free credit for the queue's method, round robin among equals, and that method's number there; nullptr when
 /// none has any.
@@ -51,6 +54,8 @@ class RoutingTable {
     std::shared_ptr<MethodQueue> queue;
   };
 
+  /// A servable that may have no endpoint yet.
+  void Declare(const std::string &servable) { servables_[servable]; }
   /// The endpoint, created if needed. Endpoints are never removed.
   Endpoint *Add(const std::string &servable, uint64_t version);
   /// nullptr when there is none.
@@ -58,6 +63,9 @@ class RoutingTable {
   /// Version 0: the newest version with a ready worker for the method; else the newest that waits for workers; else the newest. The
   /// route lacks the endpoint, or the queue, when the servable or its method is unknown.
   Route Resolve(std::string_view servable, uint64_t version, std::string_view method);
+
+  /// Of each servable by its name, whether one of its versions is ready.
+  std::vector<std::pair<std::string, bool>> Readiness() const;
 
   template <typename Visitor>
   void ForEach(Visitor visit) {

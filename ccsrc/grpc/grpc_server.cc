@@ -10,6 +10,7 @@
 
 #include "grpc/log_limit.h"
 #include "grpc/predict_call.h"
+#include "grpc/stream_calls.h"
 
 namespace mindspore::serving {
 namespace {
@@ -49,7 +50,7 @@ int DefaultThreads() { return std::clamp(static_cast<int>(std::thread::hardware_
 
 class GrpcServer::Impl {
  public:
-  Impl(Dispatcher *dispatcher, const GrpcServerOptions &options) {
+  Impl(Dispatcher *dispatcher, const GrpcServerOptions &options) : stream_calls_(dispatcher, &live_calls_) {
     ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
     LimitGrpcLog();
     grpc::ServerBuilder builder;
@@ -60,6 +61,7 @@ class GrpcServer::Impl {
     LimitConnections(options, &builder);
     builder.AddListeningPort(options.address, Credentials(options.tls), &port_);
     builder.RegisterService(&service_);
+    builder.RegisterService(stream_calls_.service());
     const int threads = options.threads > 0 ? options.threads : DefaultThreads();
     for (int i = 0; i < threads; ++i) {
       queues_.push_back(builder.AddCompletionQueue());
@@ -73,9 +75,8 @@ class GrpcServer::Impl {
     if (is_unix) {
       port_ = 0;
     }
-    context_.dispatcher = dispatcher;
-    context_.service = &service_;
-    context_.limits = options.limits;
+    context_ = {dispatcher, &service_, options.limits, &live_calls_};
+    stream_calls_.Start(queues_.front().get());
     for (auto &queue : queues_) {
       for (int i = 0; i < kAwaitedCalls; ++i) {
         PredictCall::Await(&context_, queue.get());
@@ -92,15 +93,14 @@ class GrpcServer::Impl {
     if (server_ == nullptr) {
       return;
     }
-    context_.stopping.store(true);
+    live_calls_.Stop();
+    stream_calls_.Stop();
     const auto grace = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
     // Every call has been cancelled or finished, and its last events are in the queues: they may still be on their way
     // through another thread, and a queue must not be shut down before the last operation was started on it.
-    for (int64_t alive = context_.calls_alive.load(); alive > 0; alive = context_.calls_alive.load()) {
-      context_.calls_alive.wait(alive);
-    }
+    live_calls_.WaitForNone();
     EndQueues();
     server_.reset();
   }
@@ -110,8 +110,8 @@ class GrpcServer::Impl {
     void *tag = nullptr;
     bool ok = false;
     while (queue->Next(&tag, &ok)) {
-      auto *event = static_cast<PredictCall::Event *>(tag);
-      (event->call->*event->handle)(ok);
+      const auto *event = static_cast<const QueueEvent *>(tag);
+      event->handle(event->call, ok);
     }
   }
 
@@ -126,8 +126,10 @@ class GrpcServer::Impl {
     queues_.clear();
   }
 
+  LiveCalls live_calls_;
   PredictService service_;
   PredictContext context_{};
+  StreamCalls stream_calls_;
   int port_ = 0;
   std::vector<std::unique_ptr<grpc::ServerCompletionQueue>> queues_;
   std::unique_ptr<grpc::Server> server_;

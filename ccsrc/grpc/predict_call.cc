@@ -59,8 +59,8 @@ void PredictCall::OnRequest(bool ok) {
     delete this;  // the server stops; such a call gets no other event
     return;
   }
-  context_->calls_alive.fetch_add(1, std::memory_order_relaxed);
-  if (!context_->stopping.load(std::memory_order_relaxed)) {
+  context_->live_calls->Add();
+  if (!context_->live_calls->stopping()) {
     Await(context_, queue_);
   }
   Submit();
@@ -111,10 +111,9 @@ void PredictCall::OnDone(bool) {
 
 void PredictCall::DropOne() {
   if (--events_left_ == 0) {
-    PredictContext *context = context_;
+    LiveCalls *live_calls = context_->live_calls;
     delete this;
-    context->calls_alive.fetch_sub(1);
-    context->calls_alive.notify_all();
+    live_calls->Remove();
   }
 }
 

@@ -5,11 +5,11 @@
 #include <grpcpp/impl/codegen/service_type.h>
 #include <grpcpp/support/async_unary_call.h>
 
-#include <atomic>
-#include <cstdint>
 #include <memory>
 
 #include "dispatch/dispatcher.h"
+#include "grpc/live_calls.h"
+#include "grpc/queue_event.h"
 
 namespace mindspore::serving {
 
@@ -26,20 +26,13 @@ struct PredictContext {
   Dispatcher *dispatcher;
   PredictService *service;
   RequestLimits limits;
-  std::atomic<bool> stopping{false};
-  std::atomic<int64_t> calls_alive{0};  ///< calls that were matched to a client and are not deleted yet
+  LiveCalls *live_calls;
 };
 
 /// One unary call, from waiting for a client until both of its last events have come; deletes itself then. All events of a call come
 /// through one completion queue with one thread; Complete comes from any thread.
 class PredictCall : public CallSink {
  public:
-  /// What a completion queue's tag points at.
-  struct Event {
-    PredictCall *call;
-    void (PredictCall::*handle)(bool ok);
-  };
-
   /// Waits for a client on `queue`.
   static void Await(PredictContext *context, grpc::ServerCompletionQueue *queue);
   void Complete(Reply reply) override;
@@ -57,9 +50,9 @@ class PredictCall : public CallSink {
   grpc::ServerContext grpc_context_;
   grpc::ByteBuffer message_;
   grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> writer_;
-  Event request_event_{this, &PredictCall::OnRequest};
-  Event finished_event_{this, &PredictCall::OnFinished};
-  Event done_event_{this, &PredictCall::OnDone};
+  QueueEvent request_event_ = EventOf<&PredictCall::OnRequest>(this);
+  QueueEvent finished_event_ = EventOf<&PredictCall::OnFinished>(this);
+  QueueEvent done_event_ = EventOf<&PredictCall::OnDone>(this);
   std::shared_ptr<Call> call_;  // only touched by the queue's thread
   int events_left_ = 2;         // finished and done; only touched by the queue's thread
 };

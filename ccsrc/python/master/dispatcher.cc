@@ -76,6 +76,9 @@ void BindDispatcher(nb::module_ &module) {
     .def_prop_ro("in_flight", [](MasterDispatcher &self) { return self.dispatcher().in_flight(); })
     .def("add_worker", AddWorker, "channel"_a, "servable"_a, "version"_a, "methods"_a, "own_device"_a, "label"_a,
          "remote_methods"_a = std::vector<std::string>(), "process"_a = -1)
+    .def(
+      "declare_servable", [](MasterDispatcher &self, const std::string &servable) { self.dispatcher().DeclareServable(servable); },
+      "servable"_a, Released())
     .def("drain_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().DrainWorker(worker); }, "worker"_a, Released())
     .def("remove_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().RemoveWorker(worker); }, "worker"_a, Released())
     .def(

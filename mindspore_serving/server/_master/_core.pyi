@@ -17,6 +17,8 @@ class Dispatcher:
 
     def __init__(self, max_enqueued_requests: int = 10000) -> None: ...
     max_enqueued_requests: int
+    def declare_servable(self, servable: str) -> None:
+        """Its workers are going to start: health checks know its name from now on."""
     def add_worker(
         self,
         channel: Channel,

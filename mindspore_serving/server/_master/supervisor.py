@@ -76,6 +76,8 @@ class Supervisor:
         """Starts the device workers together, then the extra ones; returns when all are READY, however long it takes.
 
         Raises `StartError` as soon as one fails; what was started is then left to `stop`."""
+        for name in {spec.servable.name for spec in specs}:
+            self._dispatcher.declare_servable(name)
         await self._start_group([spec for spec in specs if spec.device_id is not None])
         await self._start_group([spec for spec in specs if spec.device_id is None and self._is_needed(spec)])
         self._health_timer = self._loop.call_later(_HEALTH_INTERVAL_S, self._check_health)

@@ -110,6 +110,9 @@ class FakeDispatcher:
         self._complete: list[tuple[int, int, bytes]] = []
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
+    def declare_servable(self, servable: str) -> None:
+        self.told.append(("declare", servable))
+
     def add_worker(self, channel, servable, version, methods, own_device, label, remote_methods=(), process=-1) -> int:
         if self.refuse_worker:
             raise RuntimeError(self.refuse_worker)

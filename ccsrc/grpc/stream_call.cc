@@ -1,0 +1,136 @@
+#include "grpc/stream_call.h"
+
+#include <utility>
+#include <vector>
+
+namespace mindspore::serving {
+namespace {
+
+// Far more than anybody needs; clients that open more are not worth the memory.
+constexpr size_t kMaxCalls = 1000;
+constexpr size_t kMaxMessageBytes = 64 << 10;
+
+std::string Text(const grpc::ByteBuffer &buffer) {
+  std::vector<grpc::Slice> slices;
+  std::string text;
+  if (buffer.Dump(&slices).ok()) {
+    for (const auto &slice : slices) {
+      text.append(reinterpret_cast<const char *>(slice.begin()), slice.size());
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+// Handles an event, starts what follows, and deletes the call after its last event.
+template <void (StreamCall::*kHandle)(bool)>
+void StreamCall::Locked(bool ok) {
+  bool over;
+  {
+    std::lock_guard lock(context_->mutex);
+    (this->*kHandle)(ok);
+    Proceed();
+    over = done_ && operations_ == 0;
+    if (over) {
+      context_->calls.erase(this);
+    }
+  }
+  if (over) {
+    LiveCalls *live_calls = context_->live_calls;
+    delete this;
+    live_calls->Remove();
+  }
+}
+
+StreamCall::StreamCall(StreamContext *context) : context_(context), stream_(&grpc_context_) {}
+
+void StreamCall::WaitForClient(const Request &request, std::function<void()> await_next) {
+  await_next_ = std::move(await_next);
+  grpc_context_.AsyncNotifyWhenDone(&done_event_);
+  request(&grpc_context_, &stream_, &request_event_);
+}
+
+void StreamCall::Change() {
+  OnChange();
+  Proceed();
+}
+
+void StreamCall::Stop() {
+  OnStop();
+  End({grpc::StatusCode::UNAVAILABLE, "The server is stopping"});
+  Proceed();
+}
+
+void StreamCall::End(grpc::Status status) {
+  if (!end_.has_value()) {
+    end_ = std::move(status);
+  }
+}
+
+void StreamCall::OnRequest(bool ok) {
+  if (!ok) {
+    delete this;  // the server stops; such a call gets no other event
+    return;
+  }
+  context_->live_calls->Add();
+  if (!context_->live_calls->stopping()) {
+    await_next_();
+  }
+  Locked<&StreamCall::OnMatched>(true);
+}
+
+void StreamCall::OnMatched(bool) {
+  context_->calls.insert(this);
+  if (context_->stopping) {
+    Stop();
+  } else if (context_->calls.size() > kMaxCalls) {
+    End({grpc::StatusCode::RESOURCE_EXHAUSTED, "There are more than " + std::to_string(kMaxCalls) + " calls of this kind"});
+  }
+}
+
+void StreamCall::OnRead(bool ok) {
+  --operations_;
+  reading_ = false;
+  if (!ok) {
+    OnHalfClose();
+  } else if (message_.Length() > kMaxMessageBytes) {
+    End({grpc::StatusCode::RESOURCE_EXHAUSTED, "The message has more than " + std::to_string(kMaxMessageBytes) + " bytes"});
+  } else {
+    OnMessage(Text(message_));
+  }
+  message_.Clear();
+}
+
+void StreamCall::OnWritten(bool) {
+  --operations_;
+  writing_ = false;
+}
+
+void StreamCall::OnFinished(bool) { --operations_; }
+
+void StreamCall::OnDone(bool) { done_ = true; }
+
+void StreamCall::Proceed() {
+  if (done_ || finishing_ || writing_) {
+    return;
+  }
+  if (unsent_.has_value()) {
+    grpc::Slice slice(*unsent_);
+    unsent_.reset();
+    writing_ = true;
+    ++operations_;
+    stream_.Write(grpc::ByteBuffer(&slice, 1), &written_event_);
+  } else if (end_.has_value()) {
+    finishing_ = true;
+    ++operations_;
+    stream_.Finish(*end_, &finished_event_);
+  } else if (reads_on_ && !reading_) {
+    reads_on_ = false;
+    reading_ = true;
+    ++operations_;
+    stream_.Read(&message_, &read_event_);
+  }
+}
+
+}  // namespace mindspore::serving
