@@ -1,7 +1,6 @@
 #include "dispatch/dispatcher.h"
 
 #include <algorithm>
-#include <ranges>
 #include <utility>
 
 #include "dispatch/admission.h"
@@ -253,7 +252,8 @@ void Dispatcher::ReturnUnsent(std::vector<Outgoing> unsent) {
   Entries orphans;
   {
     std::lock_guard lock(mutex_);
-    for (auto &one : std::views::reverse(unsent)) {
+    for (auto last = unsent.rbegin(); last != unsent.rend(); ++last) {
+      const Outgoing &one = *last;
       if (one.link->Find(one.token) == nullptr) {
         continue;  // the worker died meanwhile and the instance runs elsewhere
       }

@@ -44,7 +44,7 @@ Error RemoteError(const Error &error) {
 
 }  // namespace
 
-RemoteModels::RemoteModels(std::shared_ptr<Channel> channel, const Plan &plan) : channel_(std::move(channel)), plan_(plan) {
+RemoteModels::RemoteModels(std::shared_ptr<Channel> channel, const Plan &plan) : channel_(std::move(channel)) {
   uint32_t number = 0;
   for (const Model &model : plan.models) {
     auto &targets = targets_.emplace_back();

@@ -51,7 +51,6 @@ class RemoteModels {
   std::vector<Value> ReadOutputs(const RingEntry &entry, size_t count, Error *error);
 
   const std::shared_ptr<Channel> channel_;
-  const Plan &plan_;
   std::vector<std::vector<Target>> targets_;  ///< by model and subgraph
   std::unordered_map<uint64_t, InstancePtr> sent_;
   std::deque<InstancePtr> waiting_;

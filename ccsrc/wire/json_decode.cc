@@ -1,6 +1,8 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -20,19 +22,27 @@ bool IsNumberCharacter(char c) {
   return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+template <typename T>
+bool IsIntegerTooLargeFor(std::span<const char> token) {
+  T ignored;
+  const auto [end, fault] = std::from_chars(token.data(), token.data() + token.size(), ignored);
+  return fault == std::errc::result_out_of_range && end == token.data() + token.size();
+}
 
-/// Puts 9999999999 in the place of an integer with more digits than 64 bits have room for. Neither fits a tensor, but
-/// with the short one the document can be read, and the error says which input it is. True when the token was one.
+/// Puts 9999999999999999999 in the place of an integer that 64 bits have no room for. Neither fits a tensor or a
+/// dimension, since no int64_t holds it, but with the short one the document can be read, and the error says which input
+/// it is. True when the token was one.
 bool ShortenHugeInteger(std::span<char> token) {
-  constexpr size_t kSafeDigits = 18;
-  constexpr std::string_view kShorter = "9999999999";
-  const auto digits = token.front() == '-' ? token.subspan(1) : token;
-  if (digits.size() <= kSafeDigits || digits.front() == '0' || !std::ranges::all_of(digits, IsDigit)) {
+  constexpr std::string_view kShorter = "9999999999999999999";
+  const bool is_negative = token.front() == '-';
+  const char first_digit = token[is_negative && token.size() > 1 ? 1 : 0];
+  const bool is_huge =
+    is_negative ? IsIntegerTooLargeFor<int64_t>(token) : IsIntegerTooLargeFor<uint64_t>(token);
+  if (!is_huge || first_digit == '0') {
     return false;
   }
-  std::ranges::fill(digits, ' ');
-  std::ranges::copy(kShorter, digits.begin());
+  std::ranges::fill(token, ' ');
+  std::ranges::copy(kShorter, token.begin());
   return true;
 }
 

@@ -239,8 +239,8 @@ std::vector<JsonField> JsonFields(simdjson::dom::object object) {
   // Backwards, a stable sort puts the last of equal names first, which is the one that stays.
   std::ranges::reverse(fields);
   std::ranges::stable_sort(fields, std::less<>(), &JsonField::name);
-  const auto doubles = std::ranges::unique(fields, std::equal_to<>(), &JsonField::name);
-  fields.erase(doubles.begin(), doubles.end());
+  const auto same_name = [](const JsonField &a, const JsonField &b) { return a.name == b.name; };
+  fields.erase(std::unique(fields.begin(), fields.end(), same_name), fields.end());
   return fields;
 }
 

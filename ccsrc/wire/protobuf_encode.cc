@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <ranges>
+#include <cstring>
 #include <utility>
 
 #include "wire/protobuf_codec.h"
@@ -125,9 +125,8 @@ size_t MaxTextBytes(const Reply &reply) {
 void WriteShape(const Shape &shape, BackwardWriter *writer) {
   const size_t before = writer->written();
   if (shape.rank() > 0) {
-    for (int64_t dim : shape.dims() | std::views::reverse) {
-      writer->Varint(static_cast<uint64_t>(dim));
-    }
+    const auto dims = shape.dims();
+    std::for_each(dims.rbegin(), dims.rend(), [&](int64_t dim) { writer->Varint(static_cast<uint64_t>(dim)); });
     writer->EndField(1, before);
   }
   writer->EndField(1, before);
@@ -147,10 +146,10 @@ void WriteTensor(const OutputTensor &tensor, BackwardWriter *writer) {
 void WriteInstance(const InstanceResult &instance, BackwardWriter *writer) {
   const size_t before = writer->written();
   if (!instance.error) {
-    for (const OutputTensor &tensor : instance.outputs | std::views::reverse) {
+    for (auto tensor = instance.outputs.rbegin(); tensor != instance.outputs.rend(); ++tensor) {
       const size_t entry_before = writer->written();
-      WriteTensor(tensor, writer);
-      writer->BytesField(1, BytesOf(tensor.name));
+      WriteTensor(*tensor, writer);
+      writer->BytesField(1, BytesOf(tensor->name));
       writer->EndField(1, entry_before);
     }
   }
@@ -181,15 +180,12 @@ std::vector<EncodedPiece> EncodePredictReply(const Reply &reply) {
   if (reply.error) {
     WriteError(reply.error, &writer);
   } else {
+    const auto &instances = reply.instances;
     const auto failed = [](const InstanceResult &instance) { return static_cast<bool>(instance.error); };
-    if (std::ranges::any_of(reply.instances, failed)) {
-      for (const auto &instance : reply.instances | std::views::reverse) {
-        WriteError(instance.error, &writer);
-      }
+    if (std::ranges::any_of(instances, failed)) {
+      std::for_each(instances.rbegin(), instances.rend(), [&](const auto &one) { WriteError(one.error, &writer); });
     }
-    for (const auto &instance : reply.instances | std::views::reverse) {
-      WriteInstance(instance, &writer);
-    }
+    std::for_each(instances.rbegin(), instances.rend(), [&](const auto &one) { WriteInstance(one, &writer); });
   }
   WriteServableSpec(reply, &writer);
   return std::move(writer).Finish();

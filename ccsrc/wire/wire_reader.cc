@@ -70,7 +70,10 @@ uint64_t WireReader::ReadLongVarint(int max_bytes) {
 
 uint32_t WireReader::ReadLongKey() {
   const uint64_t key = ReadLongVarint(kMaxKeyBytes);
-  if (key > std::numeric_limits<uint32_t>::max() || key >> 3 == 0) {
+  if (key > std::numeric_limits<uint32_t>::max()) {
+    Fail("a field number is too large");
+  }
+  if (key >> 3 == 0) {
     Fail("wrong field number");
   }
   return static_cast<uint32_t>(key);
