@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.harness import processes
@@ -16,6 +17,16 @@ from tests.harness.server_process import ServerProcess
 from tests.harness.waiting import wait_until
 
 _HERE = Path(__file__).resolve().parent
+
+# The same examples each time; SERVING_TEST_EXAMPLES asks for more of them than CI has time for.
+hypothesis.settings.register_profile(
+    "tests",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=int(os.environ.get("SERVING_TEST_EXAMPLES", "100")),
+)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.hookimpl(hookwrapper=True)

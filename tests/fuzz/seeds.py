@@ -1,7 +1,7 @@
 """Writes the inputs that fuzzing starts from: `python3 tests/fuzz/seeds.py FOLDER` fills FOLDER/<target>/.
 
-The recorded requests of tests/contract/golden, some texts that reach what those do not, and random bytes for the targets
-that take their inputs as decisions. Needs nothing but Python.
+The recorded requests of tests/contract/golden, some texts that reach what those do not, and random bytes for the
+targets that take their inputs as decisions. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _recorded(file: str) -> list[str]:
 
 
 def _block(place: bytes, *tensors: tuple[int, tuple[int, ...], int], error: bytes = b"") -> bytes:
-    """A block (shm/block.h) at offset 0 behind the bytes that say where it lies; tensors are dtype, dims, size in bytes."""
+    """A block (shm/block.h) behind the bytes that say where it lies; tensors are dtype, dims, size in bytes."""
     header = struct.pack("<IIIIq", 0x4B4C4253, len(tensors), 1 if error else 0, len(error), 2 if error else 0)
     data_at = len(header) + sum(32 + 8 * len(dims) for _, dims, _ in tensors)
     records = b""
