@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "wire/byte_rope.h"
+#include "wire/request.h"
 
 /// What must hold for every input; ends the program with the place where it does not.
 #define FUZZ_REQUIRE(condition)                                                       \
@@ -80,6 +81,11 @@ inline uint64_t HashOf(ByteSpan bytes) {
     hash = (hash ^ std::to_integer<uint64_t>(byte)) * 0x100000001b3;
   }
   return hash;
+}
+
+/// Those of a server that sets none, for most inputs; else small ones.
+inline RequestLimits AnyLimits(uint64_t hash) {
+  return hash % 4 > 0 ? RequestLimits{} : RequestLimits{.max_instances = 2, .max_name_bytes = 5, .max_json_depth = 6};
 }
 
 }  // namespace mindspore::serving

@@ -163,7 +163,7 @@ ModelTensor Tensor(const JsonValue &value) {
   return tensor;
 }
 
-ModelInstance Instance(const JsonValue &object) {
+ModelInstance Instance(const JsonValue &object, const RequestLimits &limits) {
   Require(object.is(Type::kObject) && !object.items.empty());
   std::map<std::string, const JsonValue *> values;
   for (size_t i = 0; i < object.items.size(); ++i) {
@@ -172,6 +172,7 @@ ModelInstance Instance(const JsonValue &object) {
   }
   ModelInstance instance;
   for (const auto &[name, value] : values) {
+    Require(name.size() <= limits.max_name_bytes);
     instance.push_back(Tensor(*value));
     instance.back().name = name;
   }
@@ -180,19 +181,20 @@ ModelInstance Instance(const JsonValue &object) {
 
 }  // namespace
 
-std::optional<std::vector<ModelInstance>> ModelRequest(const JsonValue &body) {
+std::optional<std::vector<ModelInstance>> ModelRequest(const JsonValue &body, const RequestLimits &limits) {
   try {
     const JsonValue *instances = body.Find("instances");
     Require(instances != nullptr);
     std::vector<ModelInstance> request;
     if (instances->is(Type::kObject)) {
-      request.push_back(Instance(*instances));
+      request.push_back(Instance(*instances, limits));
     } else {
       Require(instances->is(Type::kArray) && !instances->items.empty());
       for (const JsonValue &item : instances->items) {
-        request.push_back(Instance(item));
+        request.push_back(Instance(item, limits));
       }
     }
+    Require(request.size() <= limits.max_instances);
     return request;
   } catch (const Refused &) {
     return std::nullopt;

@@ -7,6 +7,7 @@
 
 #include "json_value.h"
 #include "tensor/dtype.h"
+#include "wire/request.h"
 
 namespace mindspore::serving {
 
@@ -23,6 +24,6 @@ struct ModelTensor {
 using ModelInstance = std::vector<ModelTensor>;  ///< in byte order of the names
 
 /// The instances of a request's body; nothing where it must be refused.
-std::optional<std::vector<ModelInstance>> ModelRequest(const JsonValue &body);
+std::optional<std::vector<ModelInstance>> ModelRequest(const JsonValue &body, const RequestLimits &limits);
 
 }  // namespace mindspore::serving

@@ -88,12 +88,13 @@ void CheckRoundTrip(const Request &request) {
 
 void CheckBody(ByteSpan body) {
   const std::string_view text(reinterpret_cast<const char *>(body.data()), body.size());
-  const auto json = ReadJson(text);
-  const auto expected = json ? ModelRequest(*json) : std::nullopt;
+  const RequestLimits limits = AnyLimits(HashOf(body));
+  const auto json = ReadJson(text, limits.max_json_depth);
+  const auto expected = json ? ModelRequest(*json, limits) : std::nullopt;
   const ExactCopy copy(body);
   try {
-    const auto request = DecodeJsonRequest(copy.bytes(), "servable", "method", 7);
-    FUZZ_REQUIRE(request->servable == "servable" && request->method == "method" && request->version == 7);
+    const auto request = DecodeJsonRequest(copy.bytes(), "name", "way", 7, limits);
+    FUZZ_REQUIRE(request->servable == "name" && request->method == "way" && request->version == 7);
     if (!text.starts_with(kByteOrderMark)) {  // some parsers skip it, some refuse it
       FUZZ_REQUIRE(expected.has_value());
       FUZZ_REQUIRE(InstancesOf(*request) == *expected);
@@ -101,7 +102,9 @@ void CheckBody(ByteSpan body) {
     CheckRoundTrip(*request);
   } catch (const ServingError &error) {
     FUZZ_REQUIRE(!expected.has_value());
-    FUZZ_REQUIRE(error.error().kind == ErrorKind::kBadInput);
+    const bool too_many = error.error().kind == ErrorKind::kTooLarge;
+    FUZZ_REQUIRE(too_many || error.error().kind == ErrorKind::kBadInput);
+    FUZZ_REQUIRE(!too_many || (json && json->Find("instances")->items.size() > limits.max_instances));
     FUZZ_REQUIRE(!error.error().text.empty() && IsValidUtf8(error.error().text));
     FUZZ_REQUIRE(error.error().text.starts_with("Illegal JSON format.") == !json.has_value());
   }

@@ -13,7 +13,7 @@ struct Malformed {};
 
 class Reader {
  public:
-  explicit Reader(std::string_view text) : left_(text) {}
+  Reader(std::string_view text, size_t max_depth) : left_(text), max_depth_(max_depth) {}
 
   JsonValue ReadDocument() {
     JsonValue value = ReadValue(0);
@@ -49,7 +49,7 @@ class Reader {
     }
   }
 
-  JsonValue ReadValue(int depth) {
+  JsonValue ReadValue(size_t depth) {
     JsonValue value;
     SkipSpace();
     if (Take("{")) {
@@ -73,12 +73,12 @@ class Reader {
     return value;
   }
 
-  void ReadObject(int depth, JsonValue *object) {
-    Require(depth <= kMaxJsonDepth);
+  void ReadObject(size_t depth, JsonValue *object) {
     SkipSpace();
     if (Take("}")) {
       return;
     }
+    Require(depth <= max_depth_);
     do {
       SkipSpace();
       Require(Take("\""));
@@ -91,12 +91,12 @@ class Reader {
     Require(Take("}"));
   }
 
-  void ReadArray(int depth, JsonValue *array) {
-    Require(depth <= kMaxJsonDepth);
+  void ReadArray(size_t depth, JsonValue *array) {
     SkipSpace();
     if (Take("]")) {
       return;
     }
+    Require(depth <= max_depth_);
     do {
       array->items.push_back(ReadValue(depth));
       SkipSpace();
@@ -202,6 +202,7 @@ class Reader {
   }
 
   std::string_view left_;
+  const size_t max_depth_;
 };
 
 }  // namespace
@@ -219,9 +220,9 @@ const JsonValue *JsonValue::Find(std::string_view name) const {
   return nullptr;
 }
 
-std::optional<JsonValue> ReadJson(std::string_view text) {
+std::optional<JsonValue> ReadJson(std::string_view text, size_t max_depth) {
   try {
-    return Reader(text).ReadDocument();
+    return Reader(text, max_depth).ReadDocument();
   } catch (const Malformed &) {
     return std::nullopt;
   }

@@ -25,9 +25,7 @@ struct JsonValue {
 };
 
 /// Nothing for what is no JSON, is not UTF-8, has a surrogate without its partner, has numbers with fraction or exponent
-/// beyond a double's range, or is nested deeper than kMaxJsonDepth.
-std::optional<JsonValue> ReadJson(std::string_view text);
-
-inline constexpr int kMaxJsonDepth = 1023;
+/// beyond a double's range, or has something at a greater depth than `max_depth` (empty lists and objects add none).
+std::optional<JsonValue> ReadJson(std::string_view text, size_t max_depth = 1000);
 
 }  // namespace mindspore::serving

@@ -112,10 +112,13 @@ struct Outcome {
   friend bool operator==(const Outcome &, const Outcome &) = default;
 };
 
-Outcome Decode(std::span<const ByteSpan> pieces) {
+Outcome Decode(std::span<const ByteSpan> pieces, const RequestLimits &limits) {
   Outcome outcome;
   try {
-    outcome.message = Serialized(ToMessage(*DecodePredictRequest(pieces, nullptr)));
+    const auto request = DecodePredictRequest(pieces, nullptr, limits);
+    FUZZ_REQUIRE(request->instances.size() <= limits.max_instances);
+    FUZZ_REQUIRE(std::max(request->servable.size(), request->method.size()) <= limits.max_name_bytes);
+    outcome.message = Serialized(ToMessage(*request));
   } catch (const ServingError &error) {
     outcome.error = error.error();
     FUZZ_REQUIRE(outcome.error.kind == ErrorKind::kBadInput || outcome.error.kind == ErrorKind::kTooLarge);
@@ -124,14 +127,14 @@ Outcome Decode(std::span<const ByteSpan> pieces) {
   return outcome;
 }
 
-Outcome DecodeWhole(ByteSpan message) {
+Outcome DecodeWhole(ByteSpan message, const RequestLimits &limits) {
   const ExactCopy copy(message);
   const ByteSpan piece = copy.bytes();
-  return Decode({&piece, 1});
+  return Decode({&piece, 1}, limits);
 }
 
 // In up to six pieces, some of them empty, each in memory of its own; the message itself decides where they end.
-Outcome DecodeInPieces(ByteSpan message) {
+Outcome DecodeInPieces(ByteSpan message, const RequestLimits &limits) {
   uint64_t random = HashOf(message);
   std::vector<size_t> cuts{0, message.size()};
   for (uint64_t more = random % 6; more > 0; --more) {
@@ -147,20 +150,22 @@ Outcome DecodeInPieces(ByteSpan message) {
   for (const ExactCopy &copy : copies) {
     pieces.push_back(copy.bytes());
   }
-  return Decode(pieces);
+  return Decode(pieces, limits);
 }
 
 // What we refuse and protobuf's C++ parser takes: more than fits our limits, and keys of more than 32 bits, which it cuts.
 bool IsOurLimit(const Error &error) {
-  constexpr std::string_view kTexts[] = {"dimensions", "nested too deep", "a field number is too large"};
+  constexpr std::string_view kTexts[] = {"dimensions", "nested too deep", "a field number is too large",
+                                         "more than the limit of"};
   return error.kind == ErrorKind::kTooLarge ||
          std::ranges::any_of(kTexts, [&](auto text) { return error.text.find(text) != std::string::npos; });
 }
 
 void CheckMessage(ByteSpan message) {
   constexpr int kDeeperThanOurs = 300;
-  const Outcome ours = DecodeWhole(message);
-  FUZZ_REQUIRE(DecodeInPieces(message) == ours);
+  const RequestLimits limits = AnyLimits(HashOf(message));
+  const Outcome ours = DecodeWhole(message, limits);
+  FUZZ_REQUIRE(DecodeInPieces(message, limits) == ours);
 
   google::protobuf::io::CodedInputStream stream(reinterpret_cast<const uint8_t *>(message.data()),
                                                 static_cast<int>(message.size()));
@@ -174,7 +179,7 @@ void CheckMessage(ByteSpan message) {
   FUZZ_REQUIRE(accepted);
   Reduce(&theirs);
   FUZZ_REQUIRE(Serialized(theirs) == ours.message);
-  FUZZ_REQUIRE(DecodeWhole(std::as_bytes(std::span(ours.message))) == ours);
+  FUZZ_REQUIRE(DecodeWhole(std::as_bytes(std::span(ours.message)), limits) == ours);
 }
 
 }  // namespace
