@@ -6,7 +6,6 @@ never travel here, they go through the channel (shared memory).
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import json
 import socket
@@ -38,7 +37,8 @@ class StartWorker:
     channel_fds: tuple[int, ...]
     worker_count: int
     """Workers of the whole server that load models; engines divide the cores by it."""
-    dec_key: bytes | None = dataclasses.field(default=None, repr=False)
+    dec_key_fd: int | None = None
+    """What to read the key of encrypted models from: it never stands in a message."""
     dec_mode: str = "AES-GCM"
     remote_models: tuple[dict[str, Any], ...] = ()
     """For a worker without device: the models as a device worker of the servable described them when it was ready."""
@@ -100,8 +100,6 @@ _TYPES: dict[str, type] = {
 def encode(message: Message) -> bytes:
     """The message as one line."""
     fields = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
-    if isinstance(message, StartWorker) and message.dec_key is not None:
-        fields["dec_key"] = base64.b64encode(message.dec_key).decode()
     if isinstance(message, WorkerReady):
         fields["methods"] = [dataclasses.asdict(method) for method in message.methods]
     return json.dumps({"type": type(message).__name__, **fields}).encode() + b"\n"
@@ -116,8 +114,6 @@ def decode(line: bytes) -> Message:
     if cls is StartWorker:
         fields["channel_fds"] = tuple(fields["channel_fds"])
         fields["remote_models"] = tuple(fields["remote_models"])
-        if fields["dec_key"] is not None:
-            fields["dec_key"] = base64.b64decode(fields["dec_key"])
     if cls is WorkerReady:
         fields["models"] = tuple(fields["models"])
         fields["remote_methods"] = tuple(fields["remote_methods"])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 # Pools that the C++ gRPC library keeps for the whole process and lets grow, within bounds, as it likes.
 _GRPC_POOLS = ("default-executo", "event_engine", "grpc_global_tim", "resolver-execut", "timer_manager")
+
+_PIECE_BYTES = 1 << 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +77,30 @@ def pss_mb(pid: int) -> float:
     """Proportional set size in MB (10^6 bytes): private memory and the share of what is shared."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE).group(1)) * 1024 / 1e6
+
+
+def count_in_memory(pid: int, *needles: bytes) -> list[int]:
+    """How often each of the byte strings stands in the private, writable memory of a process, as a core dump has it.
+
+    Raises `PermissionError` where the memory of that process may not be read."""
+    counts = [0] * len(needles)
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            addresses, permissions = line.split()[:2]
+            if permissions != "rw-p":
+                continue
+            low, high = (int(address, 16) for address in addresses.split("-"))
+            for number, needle in enumerate(needles):
+                counts[number] += sum(part.count(needle) for part in _parts(memory, low, high, len(needle) - 1))
+    return counts
+
+
+def _parts(memory: io.RawIOBase, low: int, high: int, overlap: int) -> Iterator[bytes]:
+    """The bytes from `low` to `high` in pieces that overlap; what cannot be read is left out."""
+    for start in range(low, high, _PIECE_BYTES):
+        with contextlib.suppress(OSError):
+            memory.seek(start)
+            yield memory.read(min(_PIECE_BYTES + overlap, high - start))
 
 
 def _all_pids() -> list[int]:

@@ -119,7 +119,9 @@ MODELS: dict[str, tuple[Callable[[], nn.Cell], Callable[[], tuple[ms.Tensor, ...
 }
 
 
-ENCRYPTED = {"tensor_add_encrypted": {"enc_key": b"0123456789ABCDEF", "enc_mode": "AES-GCM"}}
+KEY = bytes.fromhex("8e1fa7d05cb364290e77b8c1d24f9a63")
+"""Bytes that no process has by chance."""
+ENCRYPTED = {"tensor_add_encrypted": {"enc_key": KEY, "enc_mode": "AES-GCM"}}
 """Models that are exported encrypted; they are otherwise what stands in MODELS under the name without the ending."""
 
 

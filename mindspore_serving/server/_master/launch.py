@@ -67,7 +67,12 @@ class WorkerSpec:
             return f"{{servable name:{self.servable.name}, device id:{self.device_id}, <{text}>}}"
         return f"{{servable:{self.servable.name}, version:{self.version}, extra:{self.extra_index}, <{text}>}}"
 
-    def start_message(self, channel_fds: Sequence[int]) -> StartWorker:
+    @property
+    def dec_key(self) -> bytes | None:
+        """The key that it needs to load its models."""
+        return self.servable.dec_key if self.own_device else None
+
+    def start_message(self, channel_fds: Sequence[int], dec_key_fd: int | None) -> StartWorker:
         """The first message to its process."""
         return StartWorker(
             servable_directory=self.servable.directory,
@@ -80,7 +85,7 @@ class WorkerSpec:
             enable_lite=self.enable_lite,
             channel_fds=tuple(channel_fds),
             worker_count=self.worker_count,
-            dec_key=self.servable.dec_key,
+            dec_key_fd=dec_key_fd,
             dec_mode=self.servable.dec_mode,
             remote_models=self.remote_models,
         )
@@ -109,9 +114,12 @@ def log_directory() -> str:
 
 
 def launch(
-    spec: WorkerSpec, control_fd: int, channel_fds: Sequence[int], log_path: str, append: bool
+    spec: WorkerSpec, control_fd: int, other_fds: Sequence[int], log_path: str, append: bool
 ) -> subprocess.Popen[bytes]:
-    """Starts a worker's process in a process group of its own, with its output in `log_path`. Raises `OSError`."""
+    """Starts a worker's process in a process group of its own, with its output in `log_path`. Raises `OSError`.
+
+    It inherits the descriptors; the start message says what `other_fds` are.
+    """
     environment = dict(os.environ)
     environment.pop("SERVING_DEVICE_ID", None)
     if spec.device_id is not None:
@@ -123,7 +131,7 @@ def launch(
             stdout=log_file,
             stderr=subprocess.STDOUT,
             env=environment,
-            pass_fds=(control_fd, *channel_fds),
+            pass_fds=(control_fd, *other_fds),
             start_new_session=True,
         )
 

@@ -10,6 +10,7 @@ import socket
 from typing import TYPE_CHECKING, Protocol
 
 from mindspore_serving import log
+from mindspore_serving.server._master.key_pipe import key_pipe
 from mindspore_serving.server._master.launch import WorkerSpec, launch, log_tail
 from mindspore_serving.server.control_messages import Message, MessageReader, encode
 
@@ -55,8 +56,10 @@ class WorkerHandle:
         """Whether the dispatcher has the channel now, and closes it."""
         self._control, peer = socket.socketpair()
         try:
-            with peer:
-                self._process = launch(spec, peer.fileno(), channel_fds, log_path, append)
+            with peer, key_pipe(spec.dec_key) as key_fd:
+                start_message = spec.start_message(channel_fds, key_fd)
+                inherited = channel_fds if key_fd is None else [*channel_fds, key_fd]
+                self._process = launch(spec, peer.fileno(), inherited, log_path, append)
             self._pidfd = self._open_pidfd()
         except OSError:
             self._control.close()
@@ -65,7 +68,7 @@ class WorkerHandle:
         self._alive = True
         self._control_open = True
         self._control.setblocking(False)
-        self.send(spec.start_message(channel_fds))
+        self.send(start_message)
         loop.add_reader(self._control, self._on_control)
         loop.add_reader(self._pidfd, self._on_process_end)
 

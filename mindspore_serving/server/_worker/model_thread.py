@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from mindspore_serving import log
@@ -21,14 +22,17 @@ class ModelThread(threading.Thread):
     def __init__(
         self,
         lane: int,
-        make_backend: Callable[[], Backend],
+        make_backend: Callable[[], AbstractContextManager[Backend]],
         declarations: Mapping[int, ModelDeclaration],
         model_directory: str,
     ) -> None:
-        """`declarations`: its models by the numbers that the executor knows them by."""
+        """`make_backend`: the engine, inside a block that ends when all models are loaded.
+
+        `declarations`: its models by the numbers that the executor knows them by.
+        """
         super().__init__(name=f"model-{lane}", daemon=True)
         self.lane = lane
-        self._make_backend: Callable[[], Backend] | None = make_backend
+        self._make_backend: Callable[[], AbstractContextManager[Backend]] | None = make_backend
         self._declarations = declarations
         self._model_directory = model_directory
         self._models: dict[int, LoadedModel] = {}
@@ -69,10 +73,10 @@ class ModelThread(threading.Thread):
 
     def _load(self) -> None:
         assert self._make_backend is not None
-        backend = self._make_backend()
-        for number, declaration in self._declarations.items():
-            files = [os.path.join(self._model_directory, file) for file in declaration.files]
-            self._models[number] = backend.load(declaration, files)
+        with self._make_backend() as backend:
+            for number, declaration in self._declarations.items():
+                files = [os.path.join(self._model_directory, file) for file in declaration.files]
+                self._models[number] = backend.load(declaration, files)
         self._make_backend = None  # it may hold the files' contents
 
     def _run_batch(self, batch: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from mindspore_serving import log
@@ -19,6 +21,7 @@ from mindspore_serving.server._worker.backends.mindspore_lite import MINDSPORE_L
 from mindspore_serving.server._worker.backends.onnxruntime import OnnxRuntimeBackend
 from mindspore_serving.server._worker.backends.options import MINDSPORE, ONNXRUNTIME, engine_threads, mindspore_threads
 from mindspore_serving.server._worker.batching import ModelBatching, batching_of
+from mindspore_serving.server._worker.decryption_key import DecryptionKey
 from mindspore_serving.server._worker.loader import CONFIG_FILE, choose_version, load_config
 from mindspore_serving.server._worker.model_thread import ModelThread
 from mindspore_serving.server._worker.plan import PYTHON_LANE, ExecutorPlan, PlannedModel, build_plan
@@ -39,6 +42,7 @@ class Pipeline:
         """Loads everything. Raises `RuntimeError` with the user's error message."""
         for descriptor in start.channel_fds:  # the user's code may start other programs
             os.set_inheritable(descriptor, False)
+        key = DecryptionKey(start.dec_key_fd)
         if start.own_device:
             prepare_environment(start.device_type)
         declaration, servable = load_config(start.servable_directory, start.servable_name)
@@ -48,16 +52,19 @@ class Pipeline:
         self._threads: list[ModelThread] = []
         self._models: list[LoadedModel] = []
         self._choices: list[EngineChoice] = []
-        self._planned = self._load_models(start, servable) if start.own_device else _remote_models(start, servable)
+        with contextlib.closing(key):
+            self._planned = (
+                self._load_models(start, key, servable) if start.own_device else _remote_models(start, servable)
+            )
         self._log_engines()
         self._plan: ExecutorPlan = _plan(start, servable, self._planned)
         self.executor = _core.Executor(start.channel_fds, self._plan.models, self._plan.methods)
         self._numbers = {model.key: number for number, model in enumerate(servable.models)}
         serve(declaration, self)
 
-    def _load_models(self, start: StartWorker, servable: ServableSignature) -> list[PlannedModel]:
-        choices = _choose_engines(start, servable, self.version_number)
-        self._threads = _start_threads(start, servable, self.version_number, choices)
+    def _load_models(self, start: StartWorker, key: DecryptionKey, servable: ServableSignature) -> list[PlannedModel]:
+        choices = _choose_engines(start, key, servable, self.version_number)
+        self._threads = _start_threads(start, key, servable, self.version_number, choices)
         loaded = {number: model for thread in self._threads for number, model in _loaded(thread, start).items()}
         lanes = {number: thread.lane for thread in self._threads for number in thread.numbers}
         self._models = [loaded[number] for number in range(len(servable.models))]
@@ -147,14 +154,16 @@ def _remote_models(start: StartWorker, servable: ServableSignature) -> list[Plan
     ]
 
 
-def _choose_engines(start: StartWorker, servable: ServableSignature, version_number: int) -> list[EngineChoice]:
+def _choose_engines(
+    start: StartWorker, key: DecryptionKey, servable: ServableSignature, version_number: int
+) -> list[EngineChoice]:
     if not servable.models:
         return []
     if start.enable_lite:
         return [EngineChoice(MINDSPORE_LITE, "enable_lite=True") for _ in servable.models]
     try:
         directory = _model_directory(start, version_number)
-        return choose_engines(servable.models, directory, start.device_type, start.dec_key is not None)
+        return choose_engines(servable.models, directory, start.device_type, key.given)
     except RuntimeError as error:
         raise RuntimeError(_load_failure(start, error)) from error
 
@@ -164,20 +173,24 @@ def _model_directory(start: StartWorker, version_number: int) -> str:
 
 
 def _start_threads(
-    start: StartWorker, servable: ServableSignature, version_number: int, choices: Sequence[EngineChoice]
+    start: StartWorker,
+    key: DecryptionKey,
+    servable: ServableSignature,
+    version_number: int,
+    choices: Sequence[EngineChoice],
 ) -> list[ModelThread]:
     """MindSpore wants all its models in one thread; the others get one each, as long as there are lanes."""
     numbers = {engine: [n for n, c in enumerate(choices) if c.engine == engine] for engine in (MINDSPORE, ONNXRUNTIME)}
-    groups: list[tuple[Callable[[], Backend], list[int]]] = []
+    groups: list[tuple[Callable[[], AbstractContextManager[Backend]], list[int]]] = []
     if numbers[MINDSPORE]:
         by_mindspore = [servable.models[number] for number in numbers[MINDSPORE]]
-        groups.append((lambda: _make_mindspore(start, by_mindspore), numbers[MINDSPORE]))
+        groups.append((lambda: _mindspore(start, key, by_mindspore), numbers[MINDSPORE]))
     if lite := [n for n, choice in enumerate(choices) if choice.engine == MINDSPORE_LITE]:
-        groups.append((lambda: _make_mindspore_lite(start), lite))
+        groups.append((lambda: _mindspore_lite(start, key), lite))
     conversions = {model.key: c.converted for model, c in zip(servable.models, choices, strict=True) if c.converted}
     free_lanes = _MODEL_LANES - len(groups)
     for first in range(min(free_lanes, len(numbers[ONNXRUNTIME]))):
-        groups.append((lambda: _make_onnxruntime(start, conversions), numbers[ONNXRUNTIME][first::free_lanes]))
+        groups.append((lambda: _onnxruntime(start, conversions), numbers[ONNXRUNTIME][first::free_lanes]))
     directory = _model_directory(start, version_number)
     threads = [
         ModelThread(lane, make_backend, {number: servable.models[number] for number in group}, directory)
@@ -188,18 +201,21 @@ def _start_threads(
     return threads
 
 
-def _make_mindspore(start: StartWorker, models: Sequence[ModelDeclaration]) -> Backend:
+@contextlib.contextmanager
+def _mindspore(start: StartWorker, key: DecryptionKey, models: Sequence[ModelDeclaration]) -> Iterator[Backend]:
     threads = mindspore_threads(models, start.worker_count)
-    return MindSporeBackend(start.device_type, start.device_id, threads, start.dec_key, start.dec_mode)
+    with key.in_memory() as dec_key:
+        yield MindSporeBackend(start.device_type, start.device_id, threads, dec_key, start.dec_mode)
 
 
-def _make_mindspore_lite(start: StartWorker) -> Backend:
-    threads = engine_threads(start.worker_count)
-    return MindSporeLiteBackend(start.device_type, start.device_id, threads, start.dec_key is not None)
+@contextlib.contextmanager
+def _mindspore_lite(start: StartWorker, key: DecryptionKey) -> Iterator[Backend]:
+    yield MindSporeLiteBackend(start.device_type, start.device_id, engine_threads(start.worker_count), key.given)
 
 
-def _make_onnxruntime(start: StartWorker, conversions: Mapping[str, Sequence[Converted]]) -> Backend:
-    return OnnxRuntimeBackend(engine_threads(start.worker_count), conversions)
+@contextlib.contextmanager
+def _onnxruntime(start: StartWorker, conversions: Mapping[str, Sequence[Converted]]) -> Iterator[Backend]:
+    yield OnnxRuntimeBackend(engine_threads(start.worker_count), conversions)
 
 
 def _loaded(thread: ModelThread, start: StartWorker) -> Mapping[int, LoadedModel]:

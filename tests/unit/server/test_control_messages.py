@@ -19,7 +19,7 @@ from mindspore_serving.server.control_messages import (
     receive_message,
 )
 
-START = StartWorker("/servables", "add", 2, "cpu", 0, None, True, False, (4, 5, 6), 3, dec_key=b"\x00key\xff")
+START = StartWorker("/servables", "add", 2, "cpu", 0, None, True, False, (4, 5, 6), 3, dec_key_fd=7)
 MESSAGES = [
     START,
     StartWorker("/servables", "add", 0, "none", None, 1, False, True, (), 1),
@@ -35,10 +35,6 @@ def test_round_trip(message):
     line = encode(message)
     assert line.count(b"\n") == 1
     assert decode(line) == message
-
-
-def test_the_key_is_not_shown():
-    assert "key" not in repr(START).replace("dec_mode", "")
 
 
 @pytest.mark.parametrize("line", [b'{"type":"Other"}', b"{}", b"not json"])

@@ -181,8 +181,9 @@ def test_workers(servable, config, arguments, workers):
 
 def test_what_a_worker_is_told_and_called(servable, config):
     servable(versions=())
-    device, extra = plan_workers(merge_configs([config(device_ids=0, num_parallel_workers=2)]), True)
-    message = device.start_message([7, 8])
+    configs = [config(device_ids=0, num_parallel_workers=2, dec_key=b"k" * 16)]
+    device, extra = plan_workers(merge_configs(configs), True)
+    message = device.start_message([7, 8], 9)
     assert (message.servable_name, message.version_number, message.device_id, message.extra_index) == (
         "add",
         0,
@@ -190,6 +191,8 @@ def test_what_a_worker_is_told_and_called(servable, config):
         None,
     )
     assert (message.channel_fds, message.enable_lite, message.worker_count) == ((7, 8), True, 1)
+    assert message.dec_key_fd == 9
+    assert (device.dec_key, extra.dec_key) == (b"k" * 16, None), "who loads no models needs no key"
     assert (device.log_name, extra.log_name) == ("log_add_device0_version1.log", "log_add_extra0_version1.log")
     assert device.failure("text") == "{servable name:add, device id:0, <text>}"
     assert extra.failure("text") == "{servable:add, version:1, extra:0, <text>}"

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from mindspore_serving.server._master import _core as master_core
+from mindspore_serving.server._master.key_pipe import key_pipe
 from mindspore_serving.server._worker import _core as worker_core
 from mindspore_serving.server._worker.plan import PlannedModel, build_plan
 from mindspore_serving.server.control_messages import (
@@ -189,14 +190,16 @@ class WorkerProcess:
         self._reader = MessageReader()
         self._messages: list[Message] = []
         fds = master.channel.peer_fds()
+        dec_key = options.pop("dec_key", None)
         self._log = (directory / "worker.log").open("w+")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mindspore_serving.server._worker", "--control-fd", str(theirs.fileno())],
-            pass_fds=[theirs.fileno(), *fds],
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with key_pipe(dec_key) as key_fd:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mindspore_serving.server._worker", "--control-fd", str(theirs.fileno())],
+                pass_fds=[theirs.fileno(), *fds, *([] if key_fd is None else [key_fd])],
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         theirs.close()
         start = {
             "servable_directory": str(directory),
@@ -209,7 +212,7 @@ class WorkerProcess:
             "enable_lite": False,
             "channel_fds": tuple(fds),
             "worker_count": 1,
-            "dec_key": None,
+            "dec_key_fd": key_fd,
             **options,
         }
         self.control.settimeout(DEADLINE_S)

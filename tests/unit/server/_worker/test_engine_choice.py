@@ -159,16 +159,10 @@ DENSE = {"inputs": "x, scale", "options": "without_batch_dim_inputs=1, max_batch
 
 def test_a_model_exported_for_one_row_is_batched(start, master, monkeypatch):
     monkeypatch.setenv("GLOG_v", "1")
-    config = (
-        one("dense.mindir", **DENSE)
-        .replace("register.add_stage(model,", "register.add_stage(call_rows,")
-        .replace(
-            # The instances of one call wait together, so they are taken in as few batches as they fit into.
-            "@register",
-            "def call_rows(x, scale):\n"
-            "    return [y for (y,) in model.call([[row, scale] for row in x])],\n\n@register",
-        )
-    )
+    config = one("dense.mindir", **DENSE).replace("register.add_stage(model,", "register.add_stage(call_rows,")
+    # The instances of one call wait together, so they are taken in as few batches as they fit into.
+    call_rows = "def call_rows(x, scale):\n    return [y for (y,) in model.call([[row, scale] for row in x])],\n\n"
+    config = config.replace("@register", f"{call_rows}@register")
     worker = start(config)
     _method, internal = worker.ready().methods
     assert internal.credit == 18

@@ -1,0 +1,69 @@
+"""The key of encrypted models in the worker: read when the engine needs it, overwritten when it has loaded them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+from collections.abc import Iterator
+
+_LARGEST_BYTES = 32
+_NO_CORE = 1
+"""As the largest size of a core file it forbids both files and, which 0 does not, dumps piped to a program."""
+
+
+class DecryptionKey:
+    """The key as long as it waits in the pipe that the master wrote it to.
+
+    Args:
+        fd: the pipe's end to read from; None without a key.
+    """
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+        self.given = fd is not None
+        """Whether there is a key."""
+        if fd is not None:
+            os.set_inheritable(fd, False)
+
+    @contextlib.contextmanager
+    def in_memory(self) -> Iterator[bytes | None]:
+        """Inside the block, which may be entered once, the key is in memory, and the process writes no core dump."""
+        if self._fd is None:
+            yield None
+            return
+        buffer = bytearray(_LARGEST_BYTES)
+        with _without_core_dump():
+            length = os.readv(self._fd, [buffer])
+            self.close()
+            key = bytes(memoryview(buffer)[:length])  # engines want this type
+            _overwrite(buffer)
+            try:
+                yield key
+            finally:
+                # What holds it still, holds zeros: an engine's object, or a frame in an error's traceback.
+                ctypes.memset(ctypes.cast(ctypes.c_char_p(key), ctypes.c_void_p), 0, length)
+
+    def close(self) -> None:
+        """Forgets a key that nobody has read."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _overwrite(buffer: bytearray) -> None:
+    buffer[:] = bytes(len(buffer))
+
+
+@contextlib.contextmanager
+def _without_core_dump() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if soft == 0 or hard == 0:
+        yield
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (_NO_CORE, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
