@@ -141,11 +141,7 @@ def declare_model(
         >>> model = register.declare_model(model_file="tensor_add.mindir", model_format="MindIR", with_batch_dim=False)
     """
     check_bool("with_batch_dim", with_batch_dim)
-    files = check_strs("model_file", model_file)
-    if not files:
-        raise RuntimeError("Call declare_model failed, model files size cannot be 0")
-    for file in files:
-        _check_inside(file)
+    files = _check_files(model_file)
     batchless = (
         () if without_batch_dim_inputs is None else check_ints("without_batch_dim_inputs", without_batch_dim_inputs, 0)
     )
@@ -172,12 +168,17 @@ def declare_model(
     return model
 
 
-def _check_inside(file: str) -> None:
-    if os.path.isabs(file) or os.path.normpath(file).split(os.sep)[0] == os.pardir:
-        raise RuntimeError(
-            f"Call declare_model failed, model file '{file}' should lie inside the version directory: a relative path "
-            f"that does not leave it"
-        )
+def _check_files(model_file: Any) -> tuple[str, ...]:
+    files = check_strs("model_file", model_file)
+    if not files:
+        raise RuntimeError("Call declare_model failed, model files size cannot be 0")
+    for file in files:
+        if os.path.isabs(file) or os.path.normpath(file).split(os.sep)[0] == os.pardir:
+            raise RuntimeError(
+                f"Call declare_model failed, model file '{file}' should lie inside the version directory: a relative "
+                f"path that does not leave it"
+            )
+    return files
 
 
 def _check_max_batch_size(value: Any, with_batch_dim: bool) -> int | None:
