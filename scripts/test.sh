@@ -7,12 +7,15 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 . scripts/steps.sh
 
 cpp_tests() {
-  local build=build/cpp-$1 run=()
+  local build=build/cpp-$1 run=() client=OFF
   # The thread sanitizer of older compilers cannot start where the kernel scatters addresses widely.
   if [ "$2" = thread ] && setarch "$(uname -m)" -R true; then
     run=(setarch "$(uname -m)" -R)
   fi
-  cmake -S . -B "$build" -G Ninja -DSERVING_BUILD_TESTS=ON -DSERVING_BUILD_EXTENSIONS=OFF "-DSERVING_SANITIZE=$2"
+  # The library of the C++ client is for the service tests.
+  if [ "$1" = plain ]; then client=ON; fi
+  cmake -S . -B "$build" -G Ninja -DSERVING_BUILD_TESTS=ON -DSERVING_BUILD_EXTENSIONS=OFF "-DSERVING_BUILD_CLIENT=$client" \
+    "-DSERVING_SANITIZE=$2"
   cmake --build "$build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
   # Every report of a sanitizer fails the test.
   env ASAN_OPTIONS=detect_leaks=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \

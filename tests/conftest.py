@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from tests.harness import processes
+from tests.harness.cpp_client import install_cpp_client
 from tests.harness.server_process import ServerProcess
 from tests.harness.waiting import wait_until
 
@@ -76,6 +77,14 @@ def servables_with_models(servables: Path, exported_models: Path) -> Path:
     for file in exported_models.glob("*.mindir"):
         shutil.copy(file, version)
     return servables
+
+
+@pytest.fixture(scope="session")
+def cpp_client_prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the C++ client is installed."""
+    prefix = tmp_path_factory.mktemp("installed")
+    install_cpp_client(prefix)
+    return prefix
 
 
 @pytest.fixture(scope="module")

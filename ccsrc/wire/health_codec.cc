@@ -8,7 +8,7 @@ namespace mindspore::serving {
 std::string DecodeHealthCheckRequest(std::string_view message) {
   std::pmr::monotonic_buffer_resource memory;
   const ByteSpan bytes = std::as_bytes(std::span(message));
-  WireReader reader({&bytes, 1}, &memory);
+  WireReader reader({&bytes, 1}, &memory, "The request is not a HealthCheckRequest message");
   std::string service;
   reader.ReadFields([&](uint32_t key) {
     if (key != FieldKey(1, WireType::kLength)) {

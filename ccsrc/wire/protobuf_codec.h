@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "wire/encoded_piece.h"
 #include "wire/reply.h"
 #include "wire/request.h"
 
@@ -17,15 +18,6 @@ namespace mindspore::serving {
 /// input) or names beyond the limit, and kTooLarge for more than kMaxTensors tensors or the limit's instances.
 std::unique_ptr<Request> DecodePredictRequest(std::span<const ByteSpan> pieces, std::shared_ptr<const void> message,
                                               const RequestLimits &limits = {});
-
-/// A piece of an encoded message. `owner` keeps the bytes alive.
-struct EncodedPiece {
-  ByteSpan bytes;
-  std::shared_ptr<const void> owner;
-};
-
-/// Tensor data from this size on is handed out in place (a piece of its own); smaller data is copied into the text around it.
-inline constexpr size_t kInPlaceBytes = 16 * 1024;
 
 /// Encodes a PredictReply. Rules: servable_spec always; all good: instances only; a whole-request error: one ErrorMsg and no
 /// instances; else one ErrorMsg (code 0 for good ones) and one instance (empty for failed ones) each.

@@ -8,9 +8,6 @@
 namespace mindspore::serving {
 namespace {
 
-constexpr uint32_t Number(uint32_t field) { return FieldKey(field, WireType::kVarint); }
-constexpr uint32_t Length(uint32_t field) { return FieldKey(field, WireType::kLength); }
-
 /// An entry of Instance.items while it is read: fields may come in any order and more than once.
 struct PendingItem {
   InputTensor tensor;
@@ -21,15 +18,17 @@ struct PendingItem {
 class PredictRequestDecoder {
  public:
   PredictRequestDecoder(std::span<const ByteSpan> pieces, const RequestLimits &limits, Request *request)
-      : reader_(pieces, request->memory()), limits_(limits), request_(*request) {}
+      : reader_(pieces, request->memory(), "The request is not a PredictRequest message"),
+        limits_(limits),
+        request_(*request) {}
 
   void Decode() {
     reader_.ReadFields([this](uint32_t key) {
       switch (key) {
-        case Length(1):
+        case LengthKey(1):
           ReadServableSpec();
           return true;
-        case Length(2):
+        case LengthKey(2):
           ReadInstance();
           return true;
         default:
@@ -42,13 +41,13 @@ class PredictRequestDecoder {
   void ReadServableSpec() {
     reader_.ReadMessage([this](uint32_t key) {
       switch (key) {
-        case Length(1):
+        case LengthKey(1):
           request_.servable = ReadName("the servable's name");
           return true;
-        case Length(2):
+        case LengthKey(2):
           request_.method = ReadName("the method's name");
           return true;
-        case Number(3):
+        case NumberKey(3):
           request_.version = reader_.ReadVarint();
           return true;
         default:
@@ -72,13 +71,13 @@ class PredictRequestDecoder {
     InputInstance &instance = instances.back();
     reader_.ReadMessage([&](uint32_t key) {
       switch (key) {
-        case Length(1):
+        case LengthKey(1):
           if (instance.items.empty()) {
             instance.items.reserve(std::clamp<size_t>(likely_items, 1, kMaxReservedItems));
           }
           ReadItem(&instance);
           return true;
-        case Length(2):
+        case LengthKey(2):
           ReadOutputBuffer();
           instance.has_output_buffers = true;
           return true;
@@ -95,10 +94,10 @@ class PredictRequestDecoder {
     PendingItem item;
     reader_.ReadMessage([&](uint32_t key) {
       switch (key) {
-        case Length(1):
+        case LengthKey(1):
           item.tensor.name = ReadName("the name of an input");
           return true;
-        case Length(2):
+        case LengthKey(2):
           ReadTensor(&item);
           return true;
         default:
@@ -120,21 +119,21 @@ class PredictRequestDecoder {
     InputTensor &tensor = item->tensor;
     reader_.ReadMessage([&](uint32_t key) {
       switch (key) {
-        case Length(1):
+        case LengthKey(1):
           ReadShape(item);
           return true;
-        case Number(2):
+        case NumberKey(2):
           SetDType(static_cast<int32_t>(reader_.ReadVarint()), &tensor);
           return true;
-        case Length(3):
+        case LengthKey(3):
           tensor.data = reader_.ReadRope();
           tensor.has_shm_data = false;  // one of the two: the last one sent
           return true;
-        case Length(4):
+        case LengthKey(4):
           item->text = reader_.ReadRope();
           ++tensor.text_count;
           return true;
-        case Length(5):
+        case LengthKey(5):
           ReadShmData();
           tensor.data = {};
           tensor.has_shm_data = true;
@@ -154,10 +153,10 @@ class PredictRequestDecoder {
     auto take = [item](uint64_t dim) { item->too_many_dims |= !item->tensor.shape.Append(static_cast<int64_t>(dim)); };
     reader_.ReadMessage([&](uint32_t key) {
       switch (key) {
-        case Length(1):
+        case LengthKey(1):
           reader_.ReadPackedVarints(take);
           return true;
-        case Number(1):
+        case NumberKey(1):
           take(reader_.ReadVarint());
           return true;
         default:
@@ -169,7 +168,7 @@ class PredictRequestDecoder {
   // The rest of shared-memory fields is of no use, since they are refused; but the bytes must be well formed.
   void ReadShmData() {
     reader_.ReadMessage([this](uint32_t key) {
-      if (key != Length(1)) {
+      if (key != LengthKey(1)) {
         return false;
       }
       reader_.ReadText("a memory key");
@@ -180,10 +179,10 @@ class PredictRequestDecoder {
   void ReadOutputBuffer() {
     reader_.ReadMessage([this](uint32_t key) {
       switch (key) {
-        case Length(1):
+        case LengthKey(1):
           reader_.ReadText("the name of an output buffer");
           return true;
-        case Length(2):
+        case LengthKey(2):
           ReadShmData();
           return true;
         default:

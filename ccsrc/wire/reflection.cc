@@ -43,7 +43,7 @@ template <typename Take>
 void ForEachField(std::string_view message, Take take) {
   std::pmr::monotonic_buffer_resource memory;
   const ByteSpan bytes = std::as_bytes(std::span(message));
-  WireReader reader({&bytes, 1}, &memory);
+  WireReader reader({&bytes, 1}, &memory, "The request is not a ServerReflectionRequest message");
   reader.ReadFields([&](uint32_t key) {
     if ((key & 7) != static_cast<uint32_t>(WireType::kLength)) {
       return false;

@@ -16,7 +16,7 @@ namespace mindspore::serving {
 /// One named result tensor. `data` points into memory that `owner` keeps alive (usually a worker's shared memory).
 /// Strings have been checked to be UTF-8 by whoever fills this in, on memory that nobody else can change.
 struct OutputTensor {
-  std::string_view name;  ///< borrows from the method's description, which outlives the reply
+  std::string_view name;  ///< borrows from what outlives the tensor: the description of the method, or the message
   DType dtype = DType::kUnknown;
   Shape shape;
   ByteSpan data;  ///< numbers: the elements. String and bytes: the one value

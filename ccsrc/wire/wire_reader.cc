@@ -11,12 +11,12 @@ namespace {
 
 constexpr int kMaxGroupDepth = 100;  // protobuf's own limit
 constexpr int kMaxKeyBytes = 5;
-constexpr int kMaxVarintBytes = 10;
+constexpr int kMaxNumberBytes = 10;
 
 }  // namespace
 
-WireReader::WireReader(std::span<const ByteSpan> pieces, std::pmr::memory_resource *memory)
-    : rest_(pieces), memory_(memory) {
+WireReader::WireReader(std::span<const ByteSpan> pieces, std::pmr::memory_resource *memory, std::string_view expected)
+    : rest_(pieces), memory_(memory), expected_(expected) {
   for (ByteSpan piece : pieces) {
     after_ += piece.size();
   }
@@ -25,8 +25,8 @@ WireReader::WireReader(std::span<const ByteSpan> pieces, std::pmr::memory_resour
   }
 }
 
-void WireReader::Fail(std::string_view reason) {
-  throw ServingError(ErrorKind::kBadInput, "The request is not a PredictRequest message: " + std::string(reason));
+void WireReader::Fail(std::string_view reason) const {
+  throw ServingError(ErrorKind::kBadInput, std::string(expected_) + ": " + std::string(reason));
 }
 
 void WireReader::Limit(size_t left) {
@@ -159,7 +159,7 @@ void WireReader::SkipBytes(size_t count) {
 void WireReader::Skip(uint32_t key, int depth) {
   switch (static_cast<WireType>(key & 7)) {
     case WireType::kVarint:
-      ReadLongVarint(kMaxVarintBytes);
+      ReadLongVarint(kMaxNumberBytes);
       return;
     case WireType::kFixed64:
       return SkipBytes(8);

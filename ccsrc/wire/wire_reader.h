@@ -15,14 +15,17 @@ enum class WireType : uint32_t { kVarint = 0, kFixed64 = 1, kLength = 2, kStartG
 
 /// A field's number and wire type as they stand before its value.
 constexpr uint32_t FieldKey(uint32_t field, WireType type) { return field << 3 | static_cast<uint32_t>(type); }
+constexpr uint32_t NumberKey(uint32_t field) { return FieldKey(field, WireType::kVarint); }
+constexpr uint32_t LengthKey(uint32_t field) { return FieldKey(field, WireType::kLength); }
 
 /// Reads protobuf's wire format from bytes that lie in pieces, from front to back. Every fault in the bytes throws
 /// ServingError(kBadInput). Views and ropes borrow from the pieces, or from `memory` where a value crosses from one
 /// piece into another.
 class WireReader {
  public:
-  /// `pieces` must outlive the reader, its bytes and `memory` what is read.
-  WireReader(std::span<const ByteSpan> pieces, std::pmr::memory_resource *memory);
+  /// `pieces` must outlive the reader, its bytes and `memory` what is read. `expected`, such as "The request is not a
+  /// PredictRequest message", begins the text of errors.
+  WireReader(std::span<const ByteSpan> pieces, std::pmr::memory_resource *memory, std::string_view expected);
 
   /// Reads the fields of the message that is entered: calls `read_field(key)` for each; where it returns false it has
   /// read nothing, and the field is skipped.
@@ -69,7 +72,7 @@ class WireReader {
   }
 
  private:
-  [[noreturn]] static void Fail(std::string_view reason);
+  [[noreturn]] void Fail(std::string_view reason) const;
 
   size_t left() const { return static_cast<size_t>(end_ - at_) + after_; }
   bool AtEnd() const { return at_ == end_ && after_ == 0; }
@@ -97,6 +100,7 @@ class WireReader {
   const uint8_t *piece_end_ = nullptr;
   size_t after_ = 0;  // bytes of the current message in later pieces
   std::pmr::memory_resource *memory_;
+  std::string_view expected_;
 };
 
 }  // namespace mindspore::serving

@@ -20,7 +20,7 @@ from tests.harness.grpc_client import GrpcClient
 from tests.harness.server_process import ServerProcess
 
 _EXAMPLES = Path(__file__).resolve().parents[2] / "example"
-_GENERATED = ("[1-9]", "__pycache__", "serving_logs", "sample.*", "class_names.txt", "vocabulary.txt")
+_GENERATED = ("[1-9]", "build", "__pycache__", "serving_logs", "sample.*", "class_names.txt", "vocabulary.txt")
 _PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg==")
 """One black pixel."""
 _ENVIRONMENT = {
@@ -102,10 +102,13 @@ def _accuracy(printed: str) -> float:
     return float(found.group(1))
 
 
-def test_tensor_add(tmp_path: Path) -> None:
-    clients = ("python serving_client.py", "python serving_client_asyncio.py")
-    printed, instances = _run("tensor_add", tmp_path, clients=clients)
+def test_tensor_add(tmp_path: Path, cpp_client_prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CMAKE_PREFIX_PATH", str(cpp_client_prefix))
+    python = ("python serving_client.py", "python serving_client_asyncio.py")
+    cpp = ("cmake -S cpp_client", "cpp_client/build/add_client")
+    printed, instances = _run("tensor_add", tmp_path, clients=python + cpp)
     assert "last: [{'y': array([[20., 20.]," in printed
+    assert "y: 3 3 3 3\ny: 7 7 7 7\n" in printed
     assert "add_common: " in printed
     assert "add_cast: " in printed
     assert instances == [{"y": [[2, 4], [6, 8]]}]
