@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.harness.http_client import HttpClient
@@ -78,6 +80,7 @@ def test_text_in_json(client: HttpClient, sent: Any, text: str) -> None:
         ('{"b64":"//////////8=","type":"uint64"}', "18446744073709551615"),
         ('{"b64":"AAAAAAAAAIA=","type":"int64","shape":[1]}', "[-9223372036854775808]"),
         ('{"b64":"","type":"int32","shape":[0]}', "[]"),
+        ('{"b64":"","type":"int32","shape":[1,0]}', "[[]]"),
         ('{"b64":"","type":"int32","shape":[2,0]}', "[[],[]]"),
         ('"a\\u0001\\n/\\"é"', '"a\\u0001\\n/\\"é"'),
         ('["a"]', '["a"]'),
@@ -90,6 +93,28 @@ def test_exact_text_of_the_reply(client: HttpClient, sent: str, returned: str) -
     reply = client.request(ECHO, f'{{"instances":{{"x":{sent}}}}}')
     assert reply.status == 200
     assert reply.body.decode() == f'{{"instances":[{{"y":{returned}}}]}}'
+
+
+def test_a_shape_that_begins_with_zero_is_an_empty_list(client: HttpClient) -> None:
+    assert client.call("basic", "tail", {"x": [[1, 2]]}).body == b'{"instances":[{"y":[]}]}'
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_numbers_in_replies_read_back_as_the_same(client: HttpClient, dtype: type[np.floating]) -> None:
+    bits = {2: np.uint16, 4: np.uint32, 8: np.uint64}[np.dtype(dtype).itemsize]
+    sent = np.random.default_rng(3).integers(0, np.iinfo(bits).max, 5000, bits, endpoint=True).view(dtype)
+    sent[:6] = [0.0, -0.0, np.finfo(dtype).max, np.finfo(dtype).tiny, np.finfo(dtype).smallest_subnormal, 0.1]
+    sent = sent[np.isfinite(sent)]
+    value = {"b64": base64.b64encode(sent.tobytes()).decode(), "type": sent.dtype.name, "shape": [len(sent)]}
+    (reply,) = client.call("basic", "pass_through", {"x": value}).instances
+    assert np.array(reply["y"], dtype).tobytes() == sent.tobytes()
+    if dtype is np.float32:  # and so do the same numbers, sent as they came back
+        again = client.call("basic", "pass_through", {"x": reply["y"]}).instances
+        assert np.array(again[0]["y"], dtype).tobytes() == sent.tobytes()
+
+
+def test_names_may_be_written_with_escapes(client: HttpClient) -> None:
+    assert client.request(ECHO, r'{"inst\u0061nces":{"\u0078":5}}').instances == [{"y": 5}]
 
 
 def test_names_of_outputs_stand_in_byte_order(client: HttpClient) -> None:

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <limits>
 #include <random>
+#include <tuple>
 
 #include "base/error.h"
 #include "wire/json_codec.h"
@@ -13,6 +14,7 @@ namespace mindspore::serving {
 namespace {
 
 using namespace std::string_literals;
+using namespace std::string_view_literals;
 
 std::unique_ptr<Request> Decode(std::string_view body, const RequestLimits &limits = {}) {
   // On the heap and no longer than it is, so that the sanitizer sees a read past the end.
@@ -76,6 +78,32 @@ TEST(DecodeJsonRequestTest, SpecAndInstancesArrive) {
   EXPECT_EQ(Numbers<int32_t>(*request->instances[1].Find("a")), std::vector<int32_t>{3});
   EXPECT_EQ(ToText(request->instances[1].Find("c")->data), "t");
   EXPECT_FALSE(request->instances[0].has_output_buffers);
+}
+
+TEST(DecodeJsonRequestTest, InstancesOfEveryKindOfValue) {
+  const auto request = Decode(R"({"instances": [
+    {"tensor": [[1, 2], [3, 4]], "flags": [true, false], "number": 1.5, "text": "a", "one": ["b"]},
+    {"bytes": {"b64": "ZGVm"}, "short": {"b64": "AQACAAMABAAFAAYA", "type": "int16", "shape": [3, 2]}},
+    {"half": {"b64": "ADwAQABCAEQ=", "type": "fp16", "shape": [2, 2]}, "truth": {"b64": "AQA=", "type": "bool", "shape": [1, 2]}}]})");
+  ASSERT_EQ(request->instances.size(), 3u);
+  const std::tuple<int, std::string_view, DType, Shape, std::string_view> rows[] = {
+    {0, "tensor", DType::kInt32, {2, 2}, "\1\0\0\0\2\0\0\0\3\0\0\0\4\0\0\0"sv},
+    {0, "flags", DType::kBool, {2}, "\1\0"sv},
+    {0, "number", DType::kFloat32, {}, "\0\0\xC0\x3F"sv},
+    {0, "text", DType::kString, {}, "a"},
+    {0, "one", DType::kString, {1}, "b"},
+    {1, "bytes", DType::kBytes, {}, "def"},
+    {1, "short", DType::kInt16, {3, 2}, "\1\0\2\0\3\0\4\0\5\0\6\0"sv},
+    {2, "half", DType::kFloat16, {2, 2}, "\0\x3C\0\x40\0\x42\0\x44"sv},
+    {2, "truth", DType::kBool, {1, 2}, "\1\0"sv},
+  };
+  for (const auto &[instance, name, dtype, shape, data] : rows) {
+    const InputTensor *tensor = request->instances[instance].Find(name);
+    ASSERT_NE(tensor, nullptr) << name;
+    EXPECT_EQ(tensor->dtype, dtype) << name;
+    EXPECT_EQ(tensor->shape, shape) << name;
+    EXPECT_EQ(ToText(tensor->data), data) << name;
+  }
 }
 
 TEST(DecodeJsonRequestTest, OneObjectIsOneInstance) {
