@@ -2,10 +2,12 @@
 
 #include <grpc/support/log.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <string>
 
 #include "base/clock.h"
 
@@ -43,6 +45,13 @@ class Allowance {
   int left_out_ = 0;
 };
 
+// Messages quote what clients sent, which is not to write anything but plain characters to a terminal.
+std::string Plain(const char *text) {
+  std::string plain(text);
+  std::ranges::replace_if(plain, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return plain;
+}
+
 void Write(gpr_log_func_args *args) {
   static Allowance allowance;  // gRPC calls a function without any context
   int left_out = 0;
@@ -53,7 +62,7 @@ void Write(gpr_log_func_args *args) {
     std::fprintf(stderr, "gRPC: %d lines of its log were left out\n", left_out);
   }
   const char *slash = std::strrchr(args->file, '/');
-  std::fprintf(stderr, "gRPC: %s (%s:%d)\n", args->message, slash == nullptr ? args->file : slash + 1, args->line);
+  std::fprintf(stderr, "gRPC: %s (%s:%d)\n", Plain(args->message).c_str(), slash == nullptr ? args->file : slash + 1, args->line);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 
+from tests.harness.damage import damaged
 from tests.harness.grpc_client import GrpcClient, decode_reply
 from tests.harness.http_client import HttpClient
 from tests.harness.protocol import make_request
@@ -20,34 +21,13 @@ _INSTANCES = [
 ]
 
 
-def _damaged(message: bytes, generator: random.Random) -> bytes:
-    """The message with one to four bytes changed, taken out, put in, or its end cut off."""
-    data = bytearray(message)
-    for _ in range(generator.randint(1, 4)):
-        if len(data) < 2:
-            break
-        place = generator.randrange(len(data))
-        what = generator.randrange(5)
-        if what == 0:
-            data[place] = generator.randrange(256)
-        elif what == 1:
-            data[place] ^= 1 << generator.randrange(8)
-        elif what == 2:
-            del data[place]
-        elif what == 3:
-            data.insert(place, generator.choice(b'\x00\x01\x7f\x80\xff"[]{}:,\\'))
-        else:
-            del data[max(place, 1) :]
-    return bytes(data)
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_damaged_protobuf(plain_server: ServerProcess, seed: int) -> None:
     generator = random.Random(seed)
     message = make_request("basic", "echo", _INSTANCES).SerializeToString(deterministic=True)
     workers = plain_server.workers()
     with GrpcClient(plain_server.grpc_address) as client:
-        futures = [client.future(_damaged(message, generator)) for _ in range(1000)]
+        futures = [client.future(damaged(message, generator)) for _ in range(1000)]
         for future in futures:
             reply = decode_reply(future.result())
             assert reply.errors or reply.instances
@@ -63,7 +43,7 @@ def test_damaged_json(plain_server: ServerProcess, seed: int) -> None:
     workers = plain_server.workers()
     with HttpClient(plain_server.rest_address) as client:
         for _ in range(500):
-            reply = client.request("/model/basic:echo", _damaged(message, generator))
+            reply = client.request("/model/basic:echo", damaged(message, generator))
             assert reply.status in (200, 400)
             assert reply.json
         assert len(client.request("/model/basic:echo", body).instances) == 2
