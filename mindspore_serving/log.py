@@ -78,6 +78,18 @@ def get_log_config() -> dict[str, str | int]:
     return _config.as_variables()
 
 
+def native_settings() -> dict[str, Any]:
+    """What the C++ half of a process needs to write lines like these: the arguments of its `set_up_log`."""
+    _get_logger()
+    assert _config is not None
+    return {
+        "level": int(_config.level),
+        "console_level": int(_config.stderr_threshold) if _config.directory is not None else 0,
+        "file": _file_path(_config) or "",
+        "process_name": logging.LogRecord("", logging.INFO, "", 0, "", (), None).processName or "",
+    }
+
+
 @dataclasses.dataclass(frozen=True)
 class _Config:
     """The settings, checked. Levels are '0' to '3'."""
@@ -190,6 +202,12 @@ class _LogFile(logging.handlers.RotatingFileHandler):
         os.chmod(self.baseFilename, self._mode)
 
 
+def _file_path(config: _Config) -> str | None:
+    if config.directory is None:
+        return None
+    return os.path.join(config.directory, f"mindspore_serving.log.{os.getpid()}")
+
+
 def _build_logger(config: _Config) -> logging.Logger:
     pid = os.getpid()
     logger = logging.getLogger(f"SERVING.mindspore_serving.log.{pid}")
@@ -198,9 +216,9 @@ def _build_logger(config: _Config) -> logging.Logger:
     console = logging.StreamHandler()
     console.setFormatter(_Formatter())
     logger.addHandler(console)
-    if config.directory is not None:
+    if (path := _file_path(config)) is not None:
         console.setLevel(_LEVELS[config.stderr_threshold])
-        file = _LogFile(os.path.join(config.directory, f"mindspore_serving.log.{pid}"), config)
+        file = _LogFile(path, config)
         file.setFormatter(_Formatter())
         logger.addHandler(file)
     return logger

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "base/log.h"
+
 namespace mindspore::serving {
 namespace {
 
@@ -102,6 +104,13 @@ Error NotAvailable(const Target &target, ErrorKind kind, std::string_view what) 
     text += " version(" + std::to_string(target.version) + ") ";
   }
   return MakeError(kind, text + ", " + std::string(what) + " is not available");
+}
+
+void LogRefusal(const Error &refusal) {
+  const LogLevel level = refusal.kind == ErrorKind::kQueueFull ? LogLevel::kWarning : LogLevel::kDebug;
+  if (LogIsOn(level)) {
+    Log(level, "A request was refused: " + refusal.text);
+  }
 }
 
 }  // namespace mindspore::serving

@@ -19,4 +19,7 @@ Error MethodChanged();
 /// "Request servable(<name>) method(<method>)  version(<v>) , <what> is not available"
 Error NotAvailable(const Target &target, ErrorKind kind, std::string_view what);
 
+/// Says in the log that a request was refused: a warning where it was for a limit, else for debugging only.
+void LogRefusal(const Error &refusal);
+
 }  // namespace mindspore::serving

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/log.h"
 #include "dispatch/admission.h"
 #include "dispatch/outgoing.h"
 #include "shm/block.h"
@@ -74,6 +75,7 @@ std::shared_ptr<Call> Dispatcher::Submit(std::unique_ptr<Request> request, CallS
   }
   if (refusal) {
     in_flight_.fetch_sub(1, std::memory_order_relaxed);
+    LogRefusal(refusal);
     Reply reply = EmptyReply(*request);
     reply.error = std::move(refusal);
     sink->Complete(std::move(reply));
@@ -120,6 +122,7 @@ Error Dispatcher::Enqueue(std::unique_ptr<Request> *request, CallSink *sink, con
 
 void Dispatcher::Cancel(const std::shared_ptr<Call> &call) {
   if (call->completed.exchange(true)) {
+    Log(LogLevel::kDebug, "A call was cancelled after it had been answered");
     return;
   }
   Entries dropped;  // freed without the lock: they may hold the last share of much memory
@@ -142,6 +145,10 @@ void Dispatcher::Cancel(const std::shared_ptr<Call> &call) {
   }
   Reply reply = EmptyReply(*call->request);
   reply.error = MakeError(ErrorKind::kCancelled, "The caller has gone");
+  if (LogIsOn(LogLevel::kDebug)) {
+    Log(LogLevel::kDebug, "A call of " + call->request->servable + " was cancelled, " + std::to_string(dropped.size()) +
+                            " of its " + std::to_string(call->request->instances.size()) + " instances had not started");
+  }
   Complete(call.get(), std::move(reply));
 }
 
@@ -205,6 +212,7 @@ bool Dispatcher::SendInstance(Outgoing *outgoing) {
   if (block_bytes > channel->max_block_bytes()) {
     const auto text = "The inputs of one instance take " + std::to_string(block_bytes) + " bytes, more than the limit of " +
                       std::to_string(channel->max_block_bytes());
+    Log(LogLevel::kWarning, text);
     {
       std::lock_guard lock(mutex_);
       if (outgoing->link->Find(outgoing->token) == nullptr) {
@@ -248,6 +256,10 @@ bool Dispatcher::SendInstance(Outgoing *outgoing) {
 
 // The worker's memory (or ring) is full: the instances go back to the heads of their queues until something is released.
 void Dispatcher::ReturnUnsent(std::vector<Outgoing> unsent) {
+  if (LogIsOn(LogLevel::kInfo)) {
+    Log(LogLevel::kInfo, "Worker " + unsent.front().link->label + " has no room for now, " + std::to_string(unsent.size()) +
+                           " instances wait");
+  }
   std::vector<Outgoing> again;
   Entries orphans;
   {
@@ -295,7 +307,11 @@ void Dispatcher::FailEntries(Entries entries, const Error &error) {
 void Dispatcher::FinishInstance(const QueueEntry &entry, InstanceResult result) {
   Call *call = entry.call.get();
   call->reply.instances[entry.index] = std::move(result);
-  if (call->pending.fetch_sub(1, std::memory_order_acq_rel) != 1 || call->completed.exchange(true)) {
+  if (call->pending.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
+  if (call->completed.exchange(true)) {
+    Log(LogLevel::kDebug, "The results of a cancelled call are dropped");
     return;
   }
   MergeEqualErrors(&call->reply);

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/log.h"
 #include "dispatch/admission.h"
 #include "dispatch/outgoing.h"
 #include "dispatch/result_reader.h"
@@ -53,6 +54,9 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
       } else if (entry->kind == EntryKind::kModelCall) {
         link->parked_calls.push_back(*entry);
         called = true;
+      } else {
+        Log(LogLevel::kWarning, "Worker " + link->label + " sent an entry of unknown kind " +
+                                  std::to_string(static_cast<uint32_t>(entry->kind)) + ", which is dropped");
       }
     }
     const bool space_freed = channel.TakeSpaceFreed();
@@ -81,6 +85,7 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
   }
   std::lock_guard lock(mutex_);
   if (!link->gone) {
+    Log(LogLevel::kError, "The channel of worker " + link->label + " has been closed, its process is ended");
     EndProcess(link->process);
   }
 }
@@ -88,6 +93,7 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
 void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link, std::vector<RingEntry> *results) {
   std::vector<std::pair<WorkerLink::Slot, RingEntry>> finished;
   finished.reserve(results->size());
+  const size_t received = results->size();
   {
     std::lock_guard lock(mutex_);
     for (const RingEntry &entry : *results) {
@@ -104,9 +110,13 @@ void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerL
     }
   }
   results->clear();
+  if (finished.size() < received && LogIsOn(LogLevel::kDebug)) {
+    Log(LogLevel::kDebug, "Worker " + link->label + " sent " + std::to_string(received - finished.size()) +
+                            " results that nobody waits for");
+  }
   for (auto &[slot, entry] : finished) {
     const ResultBlocks blocks = {slot.block_offset, slot.block_bytes, entry.offset, entry.size_bytes};
-    FinishInstance(slot.entry, ReadResult(link->channel, blocks, *slot.entry.call->method));
+    FinishInstance(slot.entry, ReadResult(*link, blocks, *slot.entry.call->method));
     slot.entry = {};
   }
   PumpEndpoint(endpoint);
@@ -199,6 +209,10 @@ void Dispatcher::RemoveWorker(uint64_t worker) {
   {
     std::lock_guard lock(mutex_);
     Requeue(link.get(), &lost);
+  }
+  if (!lost.given_up.empty()) {
+    Log(LogLevel::kError, std::to_string(lost.given_up.size()) + " instances that ran when a worker died, " + link->label +
+                            " the last of " + std::to_string(kMaxRetries + 1) + ", are not tried again");
   }
   FailEntries(std::move(lost.orphans), MethodChanged());
   FailEntries(std::move(lost.given_up), MakeError(ErrorKind::kInternal, "Serving Error: " + std::to_string(kMaxRetries + 1) +

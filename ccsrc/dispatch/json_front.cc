@@ -68,6 +68,7 @@ uint64_t JsonFront::Submit(Target target, ByteSpan body) {
     }
   }
   if (refusal) {
+    LogRefusal(refusal);
     Report(call, HttpStatus(refusal.kind), EncodeJsonError(refusal));
   } else {
     Start(call, std::move(target), body, limits);

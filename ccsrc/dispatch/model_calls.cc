@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "base/log.h"
 #include "dispatch/admission.h"
 #include "dispatch/outgoing.h"
 #include "shm/block.h"
@@ -41,6 +42,9 @@ class ModelCallSink : public CallSink {
     const int bell = call_.bell < kMaxLanes ? static_cast<int>(call_.bell) : 0;
     if (!channel_->Send(answer, bell)) {
       // Its ring holds more than all that it may wait for: it has gone, or it has lost its way.
+      if (!channel_->closed()) {
+        Log(LogLevel::kError, "A worker takes no more answers to its model calls, its channel is closed");
+      }
       channel_->Close();
     }
     delete this;
@@ -55,6 +59,7 @@ class ModelCallSink : public CallSink {
     const uint64_t needed = BlockBytes(plans);
     if (needed > bytes_ && !Reserve(needed)) {
       *error = MakeError(ErrorKind::kTooLarge, "There is no room for the model's result of " + std::to_string(needed) + " bytes");
+      Log(LogLevel::kWarning, error->text);
       return false;
     }
     std::vector<std::byte *> data(plans.size());
@@ -144,6 +149,7 @@ bool Dispatcher::StartModelCall(Endpoint *endpoint, WorkerLink *link, const Ring
   try {
     SubmitModelCall(endpoint, link->remote_methods.at(entry.method), ReadModelCall(link->channel, entry), sink);
   } catch (const std::exception &error) {
+    Log(LogLevel::kError, "Worker " + link->label + " sent a malformed model call: " + error.what());
     Reply reply;
     reply.error = MakeError(ErrorKind::kInternal, std::string("Serving Error: a worker sent a malformed model call: ") + error.what());
     sink->Complete(std::move(reply));

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "base/log.h"
+
 namespace mindspore::serving {
 namespace {
 
@@ -59,8 +61,9 @@ std::vector<OutputTensor> ReadOutputs(const Channel &channel, const BlockContent
 
 }  // namespace
 
-InstanceResult ReadResult(const std::shared_ptr<Channel> &channel, const ResultBlocks &blocks, const MethodInfo &method) {
+InstanceResult ReadResult(const WorkerLink &link, const ResultBlocks &blocks, const MethodInfo &method) {
   InstanceResult result;
+  const auto &channel = link.channel;
   const auto lease = std::make_shared<ResultLease>(channel, blocks);
   try {
     BlockContents contents;
@@ -74,6 +77,7 @@ InstanceResult ReadResult(const std::shared_ptr<Channel> &channel, const ResultB
   } catch (const ServingError &error) {
     result.error = error.error();
   } catch (const std::exception &error) {
+    Log(LogLevel::kError, "Worker " + link.label + " sent a malformed result: " + error.what());
     result.error = MakeError(ErrorKind::kInternal, std::string("Serving Error: a worker sent a malformed result: ") + error.what());
   }
   return result;

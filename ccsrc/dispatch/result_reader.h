@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "dispatch/method_info.h"
+#include "dispatch/worker_link.h"
 #include "shm/block.h"
 #include "shm/channel.h"
 #include "wire/reply.h"
@@ -19,6 +20,6 @@ struct ResultBlocks {
 
 /// Reads a worker's result into tensors that keep both blocks until they are dropped, and gives the blocks back at once when nothing points
 /// into them. Whatever the worker wrote, this returns: a result that does not hold together is an error of kind kInternal.
-InstanceResult ReadResult(const std::shared_ptr<Channel> &channel, const ResultBlocks &blocks, const MethodInfo &method);
+InstanceResult ReadResult(const WorkerLink &link, const ResultBlocks &blocks, const MethodInfo &method);
 
 }  // namespace mindspore::serving

@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "base/log.h"
 #include "execute/model_batch.h"
 
 namespace mindspore::serving {
@@ -112,6 +113,9 @@ void Executor::Drain(std::vector<Answer> *answers, Bells *bells) {
       if (auto returned = remote_.Take(*entry)) {
         Resume(std::move(*returned), answers, bells);
       }
+    } else {
+      Log(LogLevel::kWarning, "The master sent an entry of unknown kind " +
+                                std::to_string(static_cast<uint32_t>(entry->kind)) + ", which is dropped");
     }
   }
   bells->master |= remote_.Flush();
@@ -168,6 +172,7 @@ void Executor::Accept(const RingEntry &entry, std::vector<Answer> *answers, Bell
     }
   } catch (const std::exception &exception) {
     error = MakeError(ErrorKind::kInternal, std::string("The worker cannot read an instance: ") + exception.what());
+    Log(LogLevel::kError, error.text);
   }
   if (error || !Route(instance.get(), &error)) {
     answers->push_back(Answer{std::move(instance), error});
@@ -229,6 +234,8 @@ void Executor::Fail(InstancePtr instance, const Error &error, Bells *bells) {
   // After Stop, it may have failed only because of that, such as in a Model.call that was cut off: another worker's turn.
   if (!stopped_.load()) {
     Finish(std::move(instance), error, bells);
+  } else if (LogIsOn(LogLevel::kDebug)) {
+    Log(LogLevel::kDebug, "An instance that was cut off is left to other workers: " + error.text);
   }
 }
 

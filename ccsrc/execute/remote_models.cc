@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "base/log.h"
+
 namespace mindspore::serving {
 namespace {
 
@@ -59,6 +61,7 @@ std::optional<RemoteModels::Refused> RemoteModels::Start(InstancePtr instance) {
   if (size_bytes > channel_->max_block_bytes()) {
     const auto text = "The inputs of the model take " + std::to_string(size_bytes) + " bytes, more than the limit of " +
                       std::to_string(channel_->max_block_bytes());
+    Log(LogLevel::kWarning, text);
     return Refused{std::move(instance), MakeError(ErrorKind::kTooLarge, text)};
   }
   if (!waiting_.empty() || !TrySend(&instance)) {
@@ -109,6 +112,7 @@ bool RemoteModels::TrySend(InstancePtr *instance) {
 std::optional<RemoteModels::Returned> RemoteModels::Take(const RingEntry &entry) {
   const auto found = sent_.find(entry.token);
   if (found == sent_.end()) {
+    Log(LogLevel::kWarning, "The master sent a model's result that nobody waits for");
     channel_->Release(entry.offset);
     return std::nullopt;
   }
@@ -138,6 +142,7 @@ std::vector<Value> RemoteModels::ReadOutputs(const RingEntry &entry, size_t coun
     }
   } catch (const std::exception &exception) {
     *error = MakeError(ErrorKind::kInternal, std::string("The worker cannot read a model's result: ") + exception.what());
+    Log(LogLevel::kError, error->text);
     outputs.clear();
   }
   return outputs;

@@ -8,7 +8,8 @@
 #include <thread>
 #include <vector>
 
-#include "grpc/log_limit.h"
+#include "base/log.h"
+#include "grpc/library_log.h"
 #include "grpc/predict_call.h"
 #include "grpc/stream_calls.h"
 
@@ -52,7 +53,7 @@ class GrpcServer::Impl {
  public:
   Impl(Dispatcher *dispatcher, const GrpcServerOptions &options) : stream_calls_(dispatcher, &live_calls_) {
     ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
-    LimitGrpcLog();
+    TakeLibraryLog();
     grpc::ServerBuilder builder;
     const int message_bytes = static_cast<int>(std::min<size_t>(options.max_message_bytes, INT32_MAX));
     builder.SetMaxReceiveMessageSize(message_bytes);
@@ -83,6 +84,9 @@ class GrpcServer::Impl {
       }
       threads_.emplace_back([queue = queue.get()] { Run(queue); });
     }
+    Log(LogLevel::kInfo, "gRPC serves " + options.address + (is_unix ? "" : ", port " + std::to_string(port_)) + ", with " +
+                           std::to_string(threads) + " threads and messages of up to " + std::to_string(message_bytes) +
+                           " bytes");
   }
 
   ~Impl() { Stop(0); }

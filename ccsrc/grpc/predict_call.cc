@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "base/log.h"
 #include "wire/protobuf_codec.h"
 
 namespace mindspore::serving {
@@ -82,6 +83,7 @@ void PredictCall::Submit() {
     }
     request = DecodePredictRequest(pieces, slices, context_->limits);
   } catch (const ServingError &error) {
+    Log(LogLevel::kDebug, error.what());
     Reply reply;
     reply.error = error.error();
     Complete(std::move(reply));

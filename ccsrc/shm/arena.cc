@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "base/log.h"
+
 namespace mindspore::serving {
 namespace {
 
@@ -270,6 +272,7 @@ std::optional<Clock::duration> Arena::GiveBackIdle(Clock::time_point now) {
   }
   NoteSpaceFreed();
   if (!given) {
+    Log(LogLevel::kWarning, "Memory that was shared cannot be given back to the system, so it stays taken");
     give_back_ = nullptr;
     return std::nullopt;
   }

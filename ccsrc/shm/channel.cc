@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "shm/arena.h"
 #include "shm/channel_parts.h"
 #include "shm/control_block.h"
@@ -120,6 +121,7 @@ std::vector<int> Channel::Impl::descriptors() const {
 bool Channel::Impl::PushLocked(const RingEntry &entry) {
   const RingStatus status = producer_.Push(entry);
   if (status == RingStatus::kCorrupt) {
+    Log(LogLevel::kError, "The other end of a channel took more than it was sent, the channel is closed");
     Close();
   }
   return status == RingStatus::kOk;
@@ -248,12 +250,15 @@ std::optional<RingEntry> Channel::Impl::Take() {
       if (entry.kind != EntryKind::kRelease) {
         return entry;
       }
-      DropReference(entry.offset);  // of no block: a lie of the other end, which has no effect
+      if (!DropReference(entry.offset)) {
+        Log(LogLevel::kWarning, "The other end of a channel released a block that it did not have");
+      }
     }
     if (std::exchange(looked, true)) {
       return std::nullopt;
     }
     if (consumer_.Look() == RingStatus::kCorrupt) {
+      Log(LogLevel::kError, "The other end of a channel wrote a count that cannot be, the channel is closed");
       Close();
       return std::nullopt;
     }

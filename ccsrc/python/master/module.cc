@@ -1,3 +1,4 @@
+#include "python/log/binding.h"
 #include "python/master/bindings.h"
 
 NB_MODULE(_core, module) {
@@ -6,4 +7,5 @@ NB_MODULE(_core, module) {
   mindspore::serving::BindDispatcher(module);
   mindspore::serving::BindGrpcServer(module);
   mindspore::serving::BindSignalWatch(module);
+  mindspore::serving::BindLog(module);
 }

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "execute/executor.h"
+#include "python/log/binding.h"
 #include "python/worker/model_runner.h"
 #include "python/worker/plan_binding.h"
 #include "python/worker/stage_runner.h"
@@ -63,6 +64,7 @@ NB_MODULE(_core, module) {
   }
   BindPlan(&module);
   BindExecutor(&module);
+  BindLog(module);
 }
 
 }  // namespace mindspore::serving

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+def set_up_log(level: int, console_level: int, file: str, process_name: str) -> None:
+    """Where the lines of this module go, as `log.native_settings()` says."""
+
 class Channel:
     """The master's end of the shared memory that connects it with one worker.
 

@@ -57,6 +57,7 @@ class App:
     Public methods may be called from any thread."""
 
     def __init__(self, max_enqueued_requests: int) -> None:
+        _core.set_up_log(**log.native_settings())
         self._loop = uvloop.new_event_loop()
         self._dispatcher = _core.Dispatcher(max_enqueued_requests)
         self._supervisor = Supervisor(self._loop, self._dispatcher, self._spawn, self._on_gone)

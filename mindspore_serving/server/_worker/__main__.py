@@ -92,8 +92,11 @@ def leave(code: int) -> NoReturn:
 def load(start: StartWorker, control: ControlSocket) -> Pipeline:
     """Loads the servable; where that fails, tells the master and ends the process."""
     try:
-        log.get_level()  # sets the log up: a wrong setting is an error of the start, too
+        log_settings = log.native_settings()  # a wrong one is an error of the start, too
+        from mindspore_serving.server._worker import _core
         from mindspore_serving.server._worker.pipeline import Pipeline
+
+        _core.set_up_log(**log_settings)
 
         if start.device_id is not None:
             os.environ["SERVING_DEVICE_ID"] = str(start.device_id)

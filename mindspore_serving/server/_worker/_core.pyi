@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+def set_up_log(level: int, console_level: int, file: str, process_name: str) -> None:
+    """Where the lines of this module go, as `log.native_settings()` says."""
+
 class Stage:
     """A stage of a method. Values are "slots" of one list: the method's inputs, then each stage's outputs in order."""
 

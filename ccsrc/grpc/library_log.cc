@@ -1,0 +1,29 @@
+#include "grpc/library_log.h"
+
+#include <grpc/support/log.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "base/log.h"
+
+namespace mindspore::serving {
+namespace {
+
+// What the library calls an error may be any client's doing, so it is a warning here.
+void Write(gpr_log_func_args *args) {
+  const char *slash = std::strrchr(args->file, '/');
+  Log(LogLevel::kWarning, std::string("gRPC: ") + args->message + " (" + (slash == nullptr ? args->file : slash + 1) + ":" +
+                            std::to_string(args->line) + ")");
+}
+
+}  // namespace
+
+void TakeLibraryLog() {
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) {
+    gpr_set_log_function(Write);
+  }
+}
+
+}  // namespace mindspore::serving
