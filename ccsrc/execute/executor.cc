@@ -123,8 +123,7 @@ void Executor::Drain(std::vector<Answer> *answers, Bells *bells) {
 
 // Files the instance for its next stage, which a thread here or another worker will run.
 void Executor::Enqueue(InstancePtr instance, std::vector<Answer> *answers, Bells *bells) {
-  const Stage &stage = instance->stage();
-  if (stage.kind != StageKind::kModel || !plan_.models[stage.model].remote) {
+  if (instance->stage().kind != StageKind::kModel || IsForModelHere(*instance)) {
     bells->lanes |= LaneBit(queues_.Push(std::move(instance)));
   } else if (auto refused = remote_.Start(std::move(instance))) {
     answers->push_back(Answer{std::move(refused->instance), refused->error});
@@ -212,11 +211,29 @@ void Executor::Complete(InstancePtr instance, std::span<Value> outputs, Bells *b
   std::ranges::move(outputs, instance->values.begin() + instance->stage().first_output);
   ++instance->next_stage;
   Error error;
-  if (Route(instance.get(), &error)) {
-    File(std::move(instance), bells);
-  } else {
+  if (!Route(instance.get(), &error)) {
     Finish(std::move(instance), error, bells);
+  } else if (IsForModelHere(*instance)) {
+    bells->held.push_back(std::move(instance));
+  } else {
+    File(std::move(instance), bells);
   }
+}
+
+bool Executor::IsForModelHere(const Instance &instance) const {
+  const Stage &stage = instance.stage();
+  return stage.kind == StageKind::kModel && !plan_.models[stage.model].remote;
+}
+
+void Executor::FileHeld(Bells *bells) {
+  if (bells->held.empty()) {
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  for (InstancePtr &instance : bells->held) {
+    bells->lanes |= LaneBit(queues_.Push(std::move(instance)));
+  }
+  bells->held.clear();
 }
 
 void Executor::File(InstancePtr instance, Bells *bells) {
@@ -255,16 +272,21 @@ void Executor::Finish(InstancePtr instance, const Error &error, Bells *bells) {
   call->Deliver(instance->call_index, std::move(outputs), error);
 }
 
-void Executor::Ring(Bells *bells) {
+void Executor::RingMaster(Bells *bells) {
   if (bells->master) {
     channel_->Ring(kMasterLane);
   }
+  bells->master = false;
+}
+
+void Executor::Ring(Bells *bells) {
+  FileHeld(bells);
+  RingMaster(bells);
   for (int lane = 0; bells->lanes != 0; ++lane, bells->lanes >>= 1) {
     if (bells->lanes & 1) {
       channel_->Wake(lane);
     }
   }
-  bells->master = false;
 }
 
 void Executor::NoteTime(const Batch &batch, Clock::duration spent) {

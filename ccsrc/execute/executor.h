@@ -21,10 +21,12 @@
 
 namespace mindspore::serving {
 
-/// Who must be woken because of what was done; collected so that one bell can stand for many instances.
+/// What others must be told of what was done; collected so that one bell can stand for many instances, and so that a model
+/// that runs beside a function finds several of them and not one at a time.
 struct Bells {
   bool master = false;
-  uint32_t lanes = 0;  ///< bit per lane of this process
+  uint32_t lanes = 0;             ///< bit per lane of this process
+  std::vector<InstancePtr> held;  ///< on their way to models of this process
 };
 
 /// Runs the instances that come over the channel through the stages of their methods. It has no thread of its own: the
@@ -51,8 +53,10 @@ class Executor {
   void Complete(InstancePtr instance, std::span<Value> outputs, Bells *bells);
   /// The instance ends with an error; after Stop without an answer.
   void Fail(InstancePtr instance, const Error &error, Bells *bells);
-  /// Rings what was collected.
+  /// Hands on what was held and rings what was collected.
   void Ring(Bells *bells);
+  /// Rings for the master alone.
+  void RingMaster(Bells *bells);
   /// What the functions of a Python stage cost, which decides about the size of turns and when bells ring.
   void NoteTime(const Batch &batch, Clock::duration spent);
 
@@ -75,9 +79,11 @@ class Executor {
   void Drain(std::vector<Answer> *answers, Bells *bells);
   void Accept(const RingEntry &entry, std::vector<Answer> *answers, Bells *bells);
   bool Route(Instance *instance, Error *error) const;
+  bool IsForModelHere(const Instance &instance) const;
   void Enqueue(InstancePtr instance, std::vector<Answer> *answers, Bells *bells);
   void Resume(RemoteModels::Returned returned, std::vector<Answer> *answers, Bells *bells);
   void File(InstancePtr instance, Bells *bells);
+  void FileHeld(Bells *bells);
   void Finish(InstancePtr instance, const Error &error, Bells *bells);
 
   const std::shared_ptr<Channel> channel_;

@@ -11,6 +11,8 @@ namespace {
 // Below this a turn of several instances costs less than the bells and locks of one turn each.
 constexpr double kFastInstanceUs = 50;
 constexpr size_t kFastTurn = 8;
+// Below this, waiting for the next ones costs an instance little beside what a model saves by running several at once.
+constexpr double kHoldableInstanceUs = 250;
 // Weight of the newest turn in the running average.
 constexpr double kNewest = 0.2;
 
@@ -72,6 +74,7 @@ bool StageQueues::PopPython(Batch *batch) {
     batch->stage_index = static_cast<size_t>(stages.rend() - latest) - 1;
     batch->model = nullptr;
     batch->fast = latest->average_us >= 0 && latest->average_us < kFastInstanceUs;
+    batch->may_hold = latest->average_us >= 0 && latest->average_us < kHoldableInstanceUs;
     const Stage &stage = batch->method->stages[batch->stage_index];
     size_t limit = stage.batch_size;
     if (stage.per_instance && batch->fast) {
@@ -97,7 +100,7 @@ bool StageQueues::PopModel(ModelLane *lane, Batch *batch) {
     batch->method = nullptr;
     batch->model = queue.model;
     batch->subgraph = queue.subgraph;
-    batch->fast = true;
+    batch->fast = batch->may_hold = true;
     const Subgraph &subgraph = queue.model->subgraphs[queue.subgraph];
     std::deque<InstancePtr> rest;
     for (InstancePtr &instance : queue.waiting) {

@@ -41,7 +41,8 @@ class StageRunner {
   void Fail(size_t index, const std::string &text, PyObject *exception = nullptr);
   void FailFrom(size_t begin, const std::string &text, PyObject *exception = nullptr);
   void TooFew(size_t begin, size_t given);
-  void RingUnlessLater(bool later);
+  /// Tells others of what was done in this turn so far, or leaves it for later in the turn.
+  void Tell();
   std::optional<std::vector<Value>> Outputs(PyObject *result, const Instance &instance, std::string *error,
                                             PyObject **exception);
 
@@ -51,6 +52,7 @@ class StageRunner {
   nanobind::object on_batch_;
   Batch batch_;
   Bells bells_;
+  Clock::time_point told_at_;
 };
 
 /// Completes the instance; long copies are made without the GIL.

@@ -121,6 +121,29 @@ TEST(ExecutorTest, ABatchTakesWhatIsThereUpToItsSize) {
   EXPECT_EQ(Tokens(batch), (TokenList{5, 6}));
 }
 
+TEST(ExecutorTest, OnlyWhatShortCallsGaveMayBeHeldBack) {
+  FakeMaster master;
+  Executor executor(master.worker(), EchoPlan());
+  auto next_turn = [&, token = uint64_t{0}](std::chrono::microseconds spent) mutable {
+    master.SendInstance(0, ++token, {Scalar(0)});
+    master.SendInstance(0, ++token, {Scalar(0)});
+    Batch batch;
+    EXPECT_TRUE(executor.TryNext(0, &batch));
+    for (int i = 0; i < 50; ++i) {
+      executor.NoteTime(batch, spent);
+    }
+    while (executor.TryNext(0, &batch)) {
+    }
+    return batch.may_hold;
+  };
+  Batch first;
+  master.SendInstance(0, 100, {Scalar(0)});
+  ASSERT_TRUE(executor.TryNext(0, &first));
+  EXPECT_FALSE(first.may_hold) << "nobody knows yet how long its function takes";
+  EXPECT_FALSE(next_turn(std::chrono::milliseconds(5)));
+  EXPECT_TRUE(next_turn(std::chrono::microseconds(100)));
+}
+
 TEST(ExecutorTest, OnlyFastFunctionsGetMoreThanTheirBatchSizeInATurn) {
   FakeMaster master;
   Executor executor(master.worker(), EchoPlan());

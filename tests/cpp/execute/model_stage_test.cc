@@ -86,6 +86,28 @@ TEST(ModelStageTest, ADynamicBatchIsNotPaddedAndTakesEqualShapesOnly) {
   EXPECT_TRUE(IsView(*batch.model, batch.model->subgraphs[0].inputs[0], 1));
 }
 
+TEST(ModelStageTest, WhatOneTurnOfAFunctionGaveComesToTheModelTogether) {
+  FakeMaster master;
+  Plan plan{{MakeModel({Spec({1})}, {Spec({1})}, 4, false)},
+            {MakeMethod(1, {PythonStage({0}, 1), ModelStage({1}, 2)}, {2})}};
+  Executor executor(master.worker(), std::move(plan));
+  Bells bells;
+  for (uint64_t token = 1; token <= 2; ++token) {
+    master.SendInstance(0, token, {Floats({1}, {1})});
+    Batch batch;
+    ASSERT_TRUE(executor.TryNext(0, &batch));
+    std::vector<Value> outputs{batch.instances[0]->input(0)};
+    executor.Complete(std::move(batch.instances[0]), outputs, &bells);
+    EXPECT_FALSE(executor.TryNext(kModelLane, &batch)) << "it is held until the bells ring";
+  }
+  executor.RingMaster(&bells);
+  Batch batch;
+  EXPECT_FALSE(executor.TryNext(kModelLane, &batch)) << "the master's bell tells the model nothing";
+  executor.Ring(&bells);
+  ASSERT_TRUE(executor.TryNext(kModelLane, &batch));
+  EXPECT_EQ(batch.instances.size(), 2U);
+}
+
 TEST(ModelStageTest, InputsWithoutBatchDimensionMustBeEqualInABatch) {
   FakeMaster master;
   Executor executor(master.worker(), OneModel(MakeModel({Spec({1}), Spec({1}, false)}, {Spec({1})}, 4, true)));
