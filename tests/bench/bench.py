@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+import grpc
 import numpy as np
 
 from ..harness import protocol
@@ -106,10 +107,11 @@ class Bench:
         inputs: dict[str, Any],
         expected: dict[str, Any],
         method: str = "predict",
+        credentials: grpc.ChannelCredentials | None = None,
     ) -> GrpcLoad:
         """The load on a server that has just answered a real client rightly."""
         request = protocol.make_request(servable, method, [inputs])
-        with GrpcClient(server.grpc_address) as client:
+        with GrpcClient(server.grpc_address, credentials=credentials) as client:
             reply = client.predict(request)
         (values,) = reply.values
         for name, value in expected.items():
@@ -117,7 +119,8 @@ class Bench:
                 assert values[name] == value, values
             else:
                 np.testing.assert_allclose(values[name], value, rtol=1e-5)
-        return GrpcLoad(server.grpc_address, request.SerializeToString(), reply.message.ByteSize(), self.folder)
+        message, reply_bytes = request.SerializeToString(), reply.message.ByteSize()
+        return GrpcLoad(server.grpc_address, message, reply_bytes, self.folder, tls=credentials is not None)
 
     def rounds_of(
         self, name: str, target: Target | None, in_flight: int, ours: Measured, reference: Measured

@@ -27,8 +27,8 @@ class Sample:
 class GrpcLoad:
     """The same unary call over and over. Every reply must have the size of the one that a real client got before."""
 
-    def __init__(self, address: str, message: bytes, reply_bytes: int, folder: Path) -> None:
-        self._url = f"http://{address}{PREDICT}"
+    def __init__(self, address: str, message: bytes, reply_bytes: int, folder: Path, tls: bool = False) -> None:
+        self._url = f"{'https' if tls else 'http'}://{address}{PREDICT}"
         self._reply_bytes = reply_bytes + 5
         self._rates: dict[int, float] = {}
         self._file = folder / f"request-{address.rpartition(':')[2]}-{len(message)}"
