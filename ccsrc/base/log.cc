@@ -99,14 +99,14 @@ class Sink {
 
   bool IsOn(LogLevel level) const { return level >= level_.load(std::memory_order_relaxed); }
 
-  void Write(LogLevel level, std::string_view text, const std::source_location &where) {
+  void Write(LogLevel level, std::string_view text, const char *file, int line_number) {
     std::lock_guard lock(mutex_);
-    Site &site = sites_[{where.file_name(), where.line()}];
+    Site &site = sites_[{file, line_number}];
     if (level != LogLevel::kDebug && !site.MayWrite()) {
       ++site.left_out;
       return;
     }
-    const std::string line = Line(level, text, where, site.left_out);
+    const std::string line = Line(level, text, file, line_number, site.left_out);
     bool taken = !settings_.file.empty() && AppendToFile(settings_.file, line);
     if (!taken || level >= settings_.console_level) {
       taken |= WriteToConsole(line);
@@ -115,10 +115,10 @@ class Sink {
   }
 
  private:
-  std::string Line(LogLevel level, std::string_view text, const std::source_location &where, uint64_t left_out) const {
+  std::string Line(LogLevel level, std::string_view text, const char *file, int line_number, uint64_t left_out) const {
     std::ostringstream line;
-    line << "[" << kLevelNames[static_cast<size_t>(level)] << "] SERVING(" << ::getpid() << ":" << ::pthread_self() << ","
-         << settings_.process_name << "):" << TimeNow() << " [" << Place(where.file_name()) << ":" << where.line() << "] "
+    line << "[" << kLevelNames[static_cast<size_t>(level)] << "] SERVING(" << ::getpid() << ":" << ::pthread_self()
+         << "," << settings_.process_name << "):" << TimeNow() << " [" << Place(file) << ":" << line_number << "] "
          << CleanText(text);
     if (left_out > 0) {
       line << " (" << left_out << " lines like this were left out)";
@@ -130,7 +130,7 @@ class Sink {
   std::atomic<LogLevel> level_{LogLevel::kWarning};
   std::mutex mutex_;  ///< guards what follows, and keeps lines apart
   LogSettings settings_;
-  std::map<std::pair<const char *, uint32_t>, Site> sites_;
+  std::map<std::pair<const char *, int>, Site> sites_;
 };
 
 Sink &TheSink() {
@@ -144,9 +144,9 @@ void SetUpLog(LogSettings settings) { TheSink().SetUp(std::move(settings)); }
 
 bool LogIsOn(LogLevel level) { return TheSink().IsOn(level); }
 
-void Log(LogLevel level, std::string_view text, std::source_location where) {
+void Log(LogLevel level, std::string_view text, const char *file, int line) {
   if (LogIsOn(level)) {
-    TheSink().Write(level, text, where);
+    TheSink().Write(level, text, file, line);
   }
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -26,6 +25,7 @@ bool LogIsOn(LogLevel level);
 /// Writes one line, in the format of the Python half. Control characters in the text become blanks. One place in the
 /// code writes ten lines in ten seconds at most, and then says how many it left out; at kDebug it writes all. A console
 /// that nobody reads does not hold the caller up: it misses the line. Thread-safe, and never takes Python's lock.
-void Log(LogLevel level, std::string_view text, std::source_location where = std::source_location::current());
+/// `file` and `line` are the caller's (built in, since the library of Clang 14 has no std::source_location).
+void Log(LogLevel level, std::string_view text, const char *file = __builtin_FILE(), int line = __builtin_LINE());
 
 }  // namespace mindspore::serving

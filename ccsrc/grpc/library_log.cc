@@ -2,6 +2,7 @@
 
 #include <grpc/support/log.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -11,10 +12,16 @@
 namespace mindspore::serving {
 namespace {
 
+// The library quotes what clients sent, which is not to write anything but plain characters to a terminal.
+std::string Plain(std::string text) {
+  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
+  return text;
+}
+
 // What the library calls an error may be any client's doing, so it is a warning here.
 void Write(gpr_log_func_args *args) {
   const char *slash = std::strrchr(args->file, '/');
-  Log(LogLevel::kWarning, std::string("gRPC: ") + args->message + " (" + (slash == nullptr ? args->file : slash + 1) + ":" +
+  Log(LogLevel::kWarning, "gRPC: " + Plain(args->message) + " (" + (slash == nullptr ? args->file : slash + 1) + ":" +
                             std::to_string(args->line) + ")");
 }
 

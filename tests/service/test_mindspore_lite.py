@@ -63,6 +63,7 @@ def _write(folder: Path, config: str, models: dict[str, object]) -> Path:
     (folder / "lite" / "1").mkdir(parents=True)
     (folder / "lite" / "servable_config.py").write_text(config)
     (folder / "lite" / "engine.cfg").write_text("")
+    (folder / "lite" / "1" / "notes.mindir").write_text("no model")
     for name, model in models.items():
         (folder / "lite" / "1" / name).write_text(json.dumps(model))
     return folder
@@ -164,7 +165,7 @@ _FILES = {"a.mindir": _ADD, "b.mindir": _ADD, "complex.mindir": {"inputs": [["un
         ("['a.mindir', 'b.mindir'], 'MindIR'", {}, True, "MindSpore Lite runs models of one file"),
         ("'a.mindir', 'OM'", {}, True, "Not support device type CPU and model type OM. "),
         ("'c.mindir', 'MindIR'", {}, True, "c.mindir' does not exist"),
-        ("'../engine.cfg', 'MindIR'", {}, True, "build_from_file failed! Error is Graph load failed"),
+        ("'notes.mindir', 'MindIR'", {}, True, "build_from_file failed! Error is Graph load failed"),
         ("'a.mindir', 'MindIR', config_file='no.cfg'", {}, True, "no.cfg failed, the file does not exist"),
         ("'complex.mindir', 'MindIR'", {}, True, "complex.mindir input 0 has data type unknown"),
     ],
