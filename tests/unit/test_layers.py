@@ -38,7 +38,7 @@ INCLUDES = {
     "execute": {"base", "tensor", "shm"},
     "dispatch": {"base", "tensor", "wire", "shm"},
     "grpc": {"base", "tensor", "wire", "dispatch"},
-    # The public header is one layer with what is behind it; what includes gRPC is apart, so that the rest is tested alone.
+    # The public header is one layer with what is behind it; what includes gRPC is apart: the rest is tested alone.
     "client": {"mindspore_serving", "base", "tensor", "wire"},
     "client/grpc": {"mindspore_serving", "base", "tensor", "wire", "client"},
     # Two closed modules: what one has the other has not, but for the log, which each has for itself.
