@@ -120,7 +120,7 @@ def watched(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     )
     env = {name: str(place) for name, place in places.items()}
     created = CreatedFiles(*places.values(), directory, folder, folder / "secret", folder / "secret" / "1")
-    with ServerProcess(script, directory, env | {"GLOG_v": "0", "PYTHONDONTWRITEBYTECODE": "1"}) as server:
+    with ServerProcess(script, directory, env | {"GLOG_v": "1", "PYTHONDONTWRITEBYTECODE": "1"}) as server:
         yield server.wait_ready(120), created
     created.close()
 
@@ -147,6 +147,7 @@ def test_the_key_is_in_memory_where_the_user_put_it_and_nowhere_else(
     (first,) = server.workers()
     os.kill(first, signal.SIGKILL)
     (worker,) = server.wait_workers(1, other_than=[first])
+    server.wait_for_line(rf"Register success: .* pid {worker}$")  # requests would not wait for it as long
     _add(server)  # the replacement got the key, too
     try:
         assert processes.count_in_memory(worker, *_FORMS) == [0] * len(_FORMS)

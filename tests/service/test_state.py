@@ -88,7 +88,8 @@ def test_requests_continue_from_the_state_until_the_worker_is_replaced(server: S
 
     (worker,) = server.workers()
     os.kill(worker, signal.SIGKILL)
-    server.wait_workers(1, other_than=[worker])
+    (replacement,) = server.wait_workers(1, other_than=[worker])
+    server.wait_for_line(rf"Register success: .* pid {replacement}$")  # requests would not wait for it as long
     assert ask("step", x=_ROW, position=_SECOND)["cache"].tolist() == _expected_cache(0), "the replacement's own"
     caller.close()
 
