@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "grpc/library_log.h"
+#include "grpc/library.h"
 #include "grpc/predict_call.h"
 #include "grpc/stream_calls.h"
 
@@ -53,7 +53,7 @@ class GrpcServer::Impl {
  public:
   Impl(Dispatcher *dispatcher, const GrpcServerOptions &options) : stream_calls_(dispatcher, &live_calls_) {
     ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
-    TakeLibraryLog();
+    SetUpGrpcLibrary();
     grpc::ServerBuilder builder;
     const int message_bytes = static_cast<int>(std::min<size_t>(options.max_message_bytes, INT32_MAX));
     builder.SetMaxReceiveMessageSize(message_bytes);

@@ -1,6 +1,9 @@
-#include "grpc/library_log.h"
+#include "grpc/library.h"
 
 #include <grpc/support/log.h>
+#ifdef SERVING_HAS_ABSL_MUTEX
+#include <absl/synchronization/mutex.h>
+#endif
 
 #include <algorithm>
 #include <cstdlib>
@@ -27,10 +30,13 @@ void Write(gpr_log_func_args *args) {
 
 }  // namespace
 
-void TakeLibraryLog() {
+void SetUpGrpcLibrary() {
   if (std::getenv("GRPC_VERBOSITY") == nullptr) {
     gpr_set_log_function(Write);
   }
+#ifdef SERVING_HAS_ABSL_MUTEX
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+#endif
 }
 
 }  // namespace mindspore::serving
