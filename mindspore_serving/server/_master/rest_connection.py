@@ -19,12 +19,15 @@ _LEAST_BYTES = 64 * 1024
 """What a client has to send, or take, in each `request_timeout_s`."""
 _MOST_CONNECTIONS = 10_000
 _NEVER_S = 10 * 86_400.0
+_SECOND_LOOK_S = 0.1
 _LINGER_S = 1.0
 """How long a client that was turned away may take to read why."""
 
 
 class Pace:
-    """Calls `expire` once `progress()` has grown by less than 64 KiB in `timeout_s`, unless it is stopped before."""
+    """Calls `expire` once `progress()` has grown by less than 64 KiB in `timeout_s`, unless it is stopped before.
+
+    It looks twice: where the server itself was held up, what has come meanwhile is read between the two."""
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class Pace:
         self._loop, self._timeout_s = loop, timeout_s
         self._progress, self._expire = progress, expire
         self._last = progress()
+        self._in_doubt = False
         self._timer = loop.call_later(timeout_s, self._look)
 
     def stop(self) -> None:
@@ -44,11 +48,14 @@ class Pace:
 
     def _look(self) -> None:
         now = self._progress()
-        if now - self._last < _LEAST_BYTES:
+        enough = now - self._last >= _LEAST_BYTES
+        if self._in_doubt and not enough:
             self._expire()
             return
-        self._last = now
-        self._timer = self._loop.call_later(self._timeout_s, self._look)
+        self._in_doubt = not enough
+        if enough:
+            self._last = now
+        self._timer = self._loop.call_later(self._timeout_s if enough else _SECOND_LOOK_S, self._look)
 
 
 class Connection(web.RequestHandler):
@@ -58,6 +65,7 @@ class Connection(web.RequestHandler):
         "_body",
         "_connections",
         "_head_begun",
+        "_in_doubt",
         "_limits",
         "_look_timer",
         "_serving",
@@ -78,6 +86,7 @@ class Connection(web.RequestHandler):
         """Else whether the head of the next request has begun to come."""
         self._waiting_since = self._loop.time()
         self._look_timer: asyncio.TimerHandle | None = None
+        self._in_doubt = False
         self._unread: Pace | None = None
         """While the client has not taken what was sent."""
         self._turned_away = False
@@ -187,8 +196,9 @@ class Connection(web.RequestHandler):
         limits = self._limits
         limit_s = limits.request_timeout_s if self._head_begun else limits.idle_timeout_s
         left_s = limit_s if self._serving else self._waiting_since + limit_s - self._loop.time()
-        if left_s > 0:
-            self._look_again(left_s)
+        if left_s > 0 or not self._in_doubt:
+            self._in_doubt = left_s <= 0  # as with `Pace`
+            self._look_again(left_s if left_s > 0 else _SECOND_LOOK_S)
             return
         self._look_timer = None
         if self._head_begun and self.transport is not None:

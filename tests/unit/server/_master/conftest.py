@@ -56,6 +56,11 @@ class Connection:
         loop.time = lambda: clock() + seconds
         await self._settle()
 
+    async def too_late(self, seconds: float) -> None:
+        """As `later`, and once more a little later: the server looks twice before it lets a client go."""
+        await self.later(seconds)
+        await self.later(0.1)
+
     async def _settle(self) -> None:
         for _ in range(20):
             await asyncio.sleep(0)

@@ -34,7 +34,7 @@ def test_a_head_that_does_not_end(run):
         connection.send(HEAD)
         await connection.later(29)
         connection.send(b"Another: header\r\n")
-        await connection.later(1)
+        await connection.too_late(1)
         status, headers, body = await connection.answer()
         assert (status, headers["connection"]) == (408, "close")
         assert error(body) == "the head of the request did not come within 30 s"
@@ -45,7 +45,7 @@ def test_a_head_that_does_not_end(run):
 
 def test_who_says_nothing_is_told_nothing(run):
     async def scenario(connection: Connection) -> None:
-        await connection.later(100)
+        await connection.too_late(100)
         assert await connection.end() == b""
 
     run(scenario)
@@ -60,8 +60,19 @@ def test_each_head_has_its_own_time(run):
             connection.dispatcher.complete(await connection.submitted(count), 200, b"{}")
             assert (await connection.answer())[0] == 200
         connection.send(REQUEST[:20])
-        await connection.later(30)
+        await connection.too_late(30)
         assert (await connection.answer())[0] == 408
+
+    run(scenario)
+
+
+def test_a_head_that_was_waiting_in_a_busy_server(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(REQUEST[:20])
+        await connection.later(31)
+        connection.send(REQUEST[20:])
+        await connection.later(0.1)
+        await connection.submitted()
 
     run(scenario)
 
@@ -81,7 +92,7 @@ def test_a_request_that_takes_long_is_not_a_slow_client(run):
 def test_a_body_that_does_not_come(run):
     async def scenario(connection: Connection) -> None:
         connection.send(HEAD, b"Content-Length: 9\r\n\r\nbegun")
-        await connection.later(30)
+        await connection.too_late(30)
         status, headers, body = await connection.answer()
         assert (status, headers["connection"]) == (408, "close")
         assert error(body) == "the body came too slowly, less than 64 KiB in 30 s"
@@ -96,7 +107,7 @@ def test_an_answer_that_is_not_taken(run):
         connection.send(REQUEST)
         connection.reader._transport.pause_reading()
         connection.dispatcher.complete(await connection.submitted(), 200, b"x" * (8 * KIB * KIB))
-        await connection.later(31)
+        await connection.too_late(31)
         await gone(connection)
         connection.reader._transport.resume_reading()
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
@@ -128,7 +139,11 @@ def test_pace(run):
             assert not expired
         progress[0] += 63 * KIB
         await connection.later(30)
-        await connection.later(30)
+        progress[0] += KIB  # between the two looks
+        await connection.later(0.1)
+        await connection.later(29.9)
+        assert not expired
+        await connection.too_late(30)
         assert expired == ["too slow"]
 
     run(scenario)
@@ -140,7 +155,7 @@ def test_an_idle_connection_ends_without_a_word(run):
         await connection.later(99)
         await answered(connection)
         await connection.later(99)
-        await connection.later(1)
+        await connection.too_late(1)
         assert await connection.end() == b""
 
     run(scenario)
@@ -155,7 +170,7 @@ def test_what_is_left_of_a_body_is_no_head(run):
         connection.send(b" more")
         await connection.later(94)
         await answered(connection)
-        await connection.later(100)
+        await connection.too_late(100)
         assert await connection.end() == b""
 
     run(scenario)
