@@ -63,11 +63,15 @@ class PredictReplyDecoder {
   void ReadInstance() {
     InstanceResult instance;
     reader_.ReadMessage([&](uint32_t key) {
-      if (key != LengthKey(1)) {
-        return false;
+      switch (key) {
+        case LengthKey(1):
+          instance.outputs.push_back(ReadItem());
+          return true;
+        case LengthKey(2):
+          Fail("it names shared memory");
+        default:
+          return false;
       }
-      instance.outputs.push_back(ReadItem());
-      return true;
     });
     reply_.instances.push_back(std::move(instance));
   }
@@ -100,8 +104,8 @@ class PredictReplyDecoder {
           ReadShape(&tensor->shape);
           return true;
         case NumberKey(2): {
-          const uint64_t number = reader_.ReadVarint();
-          tensor->dtype = number < kDTypeCount ? static_cast<DType>(number) : DType::kUnknown;
+          const auto number = static_cast<int32_t>(reader_.ReadVarint());
+          tensor->dtype = number > 0 && number < kDTypeCount ? static_cast<DType>(number) : DType::kUnknown;
           return true;
         }
         case LengthKey(3):
@@ -111,6 +115,8 @@ class PredictReplyDecoder {
           text_ = reader_.ReadRope().bytes();
           ++text_count_;
           return true;
+        case LengthKey(5):
+          Fail("it names shared memory");
         default:
           return false;
       }

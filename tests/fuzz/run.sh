@@ -10,7 +10,7 @@ cd "$(dirname "$(readlink -f "$0")")/../.."
 . scripts/steps.sh
 
 usage="bash tests/fuzz/run.sh SECONDS [TARGET...]"
-all_targets=(protobuf_request protobuf_reply json_request json_reply base64 block channel dispatcher)
+all_targets=(protobuf_request protobuf_reply protobuf_client json_request json_reply base64 block channel dispatcher)
 [[ ${1:-} =~ ^[1-9][0-9]*$ ]] || fail "the time for each target is missing" "$usage"
 seconds=$1
 shift

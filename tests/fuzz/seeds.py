@@ -25,8 +25,8 @@ _JSON = [
 _BASE64 = ["", "AA==", "AAA=", "AAAA", "+/+/", "QUJD", "====", "=AAA", "A===", "AAAAA", "\x80AAA", "YWJjZGVmZ2hpag=="]
 
 
-def _recorded(file: str) -> list[str]:
-    return [line[2:] for line in (_GOLDEN / file).read_text().splitlines() if line.startswith("> ")]
+def _recorded(file: str, mark: str = "> ") -> list[str]:
+    return [line[2:] for line in (_GOLDEN / file).read_text().splitlines() if line.startswith(mark)]
 
 
 def _block(place: bytes, *tensors: tuple[int, tuple[int, ...], int], error: bytes = b"") -> bytes:
@@ -47,6 +47,7 @@ def seeds() -> dict[str, list[bytes]]:
     in_reply_segment = bytes([1, 0, 0, 0])
     found = {
         "protobuf_request": [bytes.fromhex(text) for text in _recorded("protobuf.txt")],
+        "protobuf_client": [bytes.fromhex(text) for text in _recorded("protobuf.txt", "< ")],
         "json_request": [text.encode() for text in [*_recorded("json.txt"), *_JSON]],
         "base64": [text.encode("latin-1") for text in _BASE64],
         "block": [

@@ -164,6 +164,8 @@ TEST(DecodePredictReplyTest, WhatMakesNoSense) {
   EXPECT_THAT(ErrorOf(Tensor(NumberField(2, 13))), HasSubstr("output y has 0 texts"));
   EXPECT_THAT(ErrorOf(Tensor(NumberField(2, 14) + BytesField(4, "a") + BytesField(4, "b"))), HasSubstr("has 2 texts"));
   EXPECT_THAT(ErrorOf(Tensor(NumberField(2, 13) + BytesField(4, "\xff"))), HasSubstr("output y is not valid UTF-8"));
+  EXPECT_THAT(ErrorOf(Tensor(NumberField(2, 11) + BytesField(5, ""))), HasSubstr("shared memory"));
+  EXPECT_THAT(ErrorOf(BytesField(3, BytesField(2, ""))), HasSubstr("shared memory"));
   const std::string error = BytesField(4, NumberField(1, 3));
   EXPECT_THAT(ErrorOf(error + error), HasSubstr("2 errors for 0 instances"));
   EXPECT_THAT(ErrorOf(BytesField(4, "")), HasSubstr("1 errors for 0 instances"));
