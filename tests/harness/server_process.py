@@ -24,6 +24,20 @@ _SCRIPT = "serving_server.py"
 _MAY_STAY = {_SCRIPT, "serving_logs"}
 
 
+# What a signal does depends on whether the main thread has ended, so it is another thread that tells of its end.
+_END = """
+
+def tell_end():
+    threading.main_thread().join()
+    print('main returned', flush=True)
+
+
+if __name__ == '__main__':
+    main()
+    threading.Thread(target=tell_end, daemon=True).start()
+""".splitlines()
+
+
 def start_script(
     configs: Sequence[dict[str, Any]],
     *,
@@ -37,7 +51,7 @@ def start_script(
 
     `configs` are the arguments of `ServableStartConfig`; `grpc` and `rest` further arguments of the start calls.
     """
-    lines = ["from mindspore_serving import server", "", "", "def main():"]
+    lines = ["import threading", "", "from mindspore_serving import server", "", "", "def main():"]
     body = [before] if before else []
     body += [
         f"configs = [server.ServableStartConfig(**arguments) for arguments in {list(configs)!r}]",
@@ -50,9 +64,7 @@ def start_script(
         ]
     body += [after] if after else []
     lines += ["    " + line for part in body for line in part.splitlines()]
-    return "\n".join(
-        [*lines, "", "", "if __name__ == '__main__':", "    main()", "    print('main returned', flush=True)", ""]
-    )
+    return "\n".join([*lines, *_END])
 
 
 class ServerProcess:
