@@ -241,12 +241,11 @@ def _check_configs(servable_configs: Any) -> tuple[ServableStartConfig, ...]:
 
 def _plan(configs: Sequence[ServableStartConfig], enable_lite: bool) -> Any:
     """The workers to start. Nothing runs yet, so its errors leave everything as it is."""
-    from mindspore_serving.server._master.device_probe import check_device_types
+    from mindspore_serving.server._master.device_probe import resolve_device_types
     from mindspore_serving.server._master.launch import plan_workers
     from mindspore_serving.server._master.merging import merge_configs
 
-    servables = merge_configs(configs)
-    check_device_types(servables)
+    servables = resolve_device_types(merge_configs(configs), enable_lite)
     return plan_workers(servables, enable_lite)
 
 

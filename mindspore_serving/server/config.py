@@ -22,7 +22,8 @@ class ServableStartConfig:
         device_ids (int or sequence of int, optional): Devices; one worker process each. Default None: no device is
             taken.
         version_number (int): Version directory to serve; 0, the default, stands for the newest.
-        device_type (str, optional): 'Ascend', 'GPU' or 'CPU', in any case. Default None: what the engine finds.
+        device_type (str, optional): 'Ascend', 'GPU' or 'CPU', in any case. Default None: with `device_ids`
+            Ascend or GPU, where MindSpore can use one; else, and with MindSpore Lite, the CPU.
         num_parallel_workers (int): Workers at least, 0 to 64; what exceeds the devices runs Python stages only.
             Default 0.
         dec_key (bytes, optional): Key of encrypted models, 16, 24 or 32 bytes. Default None: not encrypted.

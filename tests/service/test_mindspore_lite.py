@@ -213,3 +213,37 @@ def test_stages_that_do_not_fit_the_model(tmp_path, wrong, text):
         assert server.wait_exit(60) != 0
         server.expected_exit_code = server.process.returncode
         assert text.format(file=folder / "lite" / "servable_config.py") in server.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("device_type", [None, "CPU"])
+def test_a_machine_without_mindspore(tmp_path, device_type):
+    """MindSpore Lite alone is enough, and nothing of it loads MindSpore."""
+    blocker = tmp_path / "blocker"
+    blocker.mkdir()
+    (blocker / "mindspore.py").write_text("raise ImportError('MindSpore is not installed here')")
+    env = _with_stand_in()
+    env["PYTHONPATH"] = os.pathsep.join([str(blocker), env["PYTHONPATH"]])
+    folder = _write(tmp_path / "servables", _CONFIG, _MODELS)
+    with ServerProcess(_script(folder, device_type=device_type), tmp_path / "server", env | {"GLOG_v": "1"}) as server:
+        server.wait_ready()
+        caller = GrpcCaller(server)
+        (result,) = caller.call("lite", "negate", {"x": np.arange(4, dtype=np.int32).reshape(2, 2)})
+        assert result["y"].tolist() == [[0, -1], [-2, -3]]
+        caller.close()
+        assert "ONEDNN" not in "".join(server.worker_logs().values())
+
+
+def test_an_ascend_that_is_not_there_needs_no_mindspore_to_be_refused(tmp_path):
+    if any(Path("/dev").glob("davinci[0-9]*")):
+        pytest.skip("there is one")
+    (tmp_path / "mindspore.py").write_text("raise ImportError('MindSpore is not installed here')")
+    env = _with_stand_in()
+    env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), env["PYTHONPATH"]])
+    folder = _write(tmp_path / "servables", _CONFIG, _MODELS)
+    with ServerProcess(_script(folder, device_type="Ascend"), tmp_path / "server", env) as server:
+        assert server.wait_exit(60) != 0
+        server.expected_exit_code = server.process.returncode
+        text = (
+            "The device type 'ascend' of servable name lite is inconsistent with current running environment, supported"
+        )
+        assert text in server.output

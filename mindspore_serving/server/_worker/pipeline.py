@@ -43,7 +43,7 @@ class Pipeline:
         for descriptor in start.channel_fds:  # the user's code may start other programs
             os.set_inheritable(descriptor, False)
         key = DecryptionKey(start.dec_key_fd)
-        if start.own_device:
+        if start.own_device and not start.enable_lite:
             prepare_environment(start.device_type)
         declaration, servable = load_config(start.servable_directory, start.servable_name)
         self.version_number = choose_version(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from mindspore_serving.server import ServableStartConfig
-from mindspore_serving.server._master import device_probe, merging
+from mindspore_serving.server._master import merging
 from mindspore_serving.server._master.launch import plan_workers
 from mindspore_serving.server._master.merging import merge_configs, newest_version
 
@@ -147,19 +146,6 @@ def test_an_open_device_type_is_ascend_where_that_is_present(servable, config, m
     monkeypatch.setattr(merging.glob, "glob", lambda pattern: ["/dev/davinci0"])
     with pytest.raises(RuntimeError, match="Ascend 910 device id 2 is used repeatedly in servable sub"):
         merge_configs(configs)
-
-
-def test_device_types_are_probed_only_when_needed(servable, config, monkeypatch):
-    servable()
-    probes: list[int] = []
-    monkeypatch.setattr(device_probe, "probe_device_kinds", lambda: probes.append(1) or ["GPU", "CPU"])
-    device_probe.check_device_types(merge_configs([config()]))
-    device_probe.check_device_types(merge_configs([config(device_type="CPU")]))
-    assert not probes
-    device_probe.check_device_types(merge_configs([config(device_type="GPU")]))
-    text = "The device type 'ascend' of servable name add is inconsistent with current running environment"
-    with pytest.raises(RuntimeError, match=re.escape(text)):
-        device_probe.check_device_types(merge_configs([config(device_type="Ascend")]))
 
 
 @pytest.mark.parametrize(
