@@ -19,7 +19,8 @@ if(failed)
 endif()
 file(READ ${folder}/descriptor_set.bin bytes HEX)
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
-string(REGEX REPLACE "((0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,)(0x..,))" "\\1\n  " bytes "${bytes}")
+string(REPEAT "0x..," 12 line)
+string(REGEX REPLACE "(${line})" "\\1\n  " bytes "${bytes}")
 file(WRITE ${OUTPUT} "#include \"wire/descriptor_set.h\"\n
 namespace mindspore::serving {\nnamespace {\n
 constexpr unsigned char kBytes[] = {\n  ${bytes}};\n
