@@ -96,6 +96,7 @@ void ModelBatch::Complete(const nb::sequence &outputs) {
     CompleteInstance(executor_, std::move(batch_.instances[i]), split[i], &bells);
   }
   executor_->Ring(&bells);
+  executor_->NoteRun(batch_.model->lane, count_, ThreadTime() - begin_);
   batch_.instances.clear();
 }
 

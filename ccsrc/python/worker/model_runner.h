@@ -2,14 +2,16 @@
 
 #include <nanobind/nanobind.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "execute/executor.h"
 
 namespace mindspore::serving {
 
-/// One turn of a model thread as Python sees it: the inputs of the run, and how to end it.
+/// One turn of a model's lane as Python sees it: the inputs of the run, and how to end it.
 class ModelBatch {
  public:
   ModelBatch(Executor *executor, Batch batch) : executor_(executor), batch_(std::move(batch)) {}
@@ -23,7 +25,8 @@ class ModelBatch {
   /// One array per model input: the rows of the batch gathered, or the instance's own memory where nothing needs to be
   /// gathered.
   nanobind::list Inputs() const;
-  /// Sends each instance its share of the model's outputs; all fail where the outputs do not fit.
+  /// Sends each instance its share of the model's outputs; all fail where the outputs do not fit. In the thread that took
+  /// the turn.
   void Complete(const nanobind::sequence &outputs);
   /// All instances fail.
   void Fail(const std::string &text);
@@ -35,6 +38,7 @@ class ModelBatch {
   Executor *executor_;
   Batch batch_;
   size_t count_ = batch_.instances.size();
+  std::chrono::nanoseconds begin_ = ThreadTime();
 };
 
 /// The lane's next turn; None once the executor has stopped. Gives up the GIL only to sleep.

@@ -1,7 +1,9 @@
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -25,8 +27,9 @@ using nb::literals::operator""_a;
 
 std::shared_ptr<Channel> Attach(const std::vector<int> &fds) { return Channel::Attach(fds); }
 
-void RunPythonLane(Executor *executor, std::vector<nb::object> functions, nb::object on_error, nb::object on_batch) {
-  StageRunner(executor, std::move(functions), std::move(on_error), std::move(on_batch)).Run();
+void RunPythonLane(Executor *executor, std::vector<nb::object> functions, std::map<int, nb::object> models,
+                   nb::object on_error, nb::object on_batch) {
+  StageRunner(executor, std::move(functions), std::move(models), std::move(on_error), std::move(on_batch)).Run();
 }
 
 void BindExecutor(nb::module_ *module) {
@@ -37,7 +40,7 @@ void BindExecutor(nb::module_ *module) {
         new (self) Executor(Attach(channel_fds), Plan{std::move(models), std::move(methods)});
       },
       "channel_fds"_a, "models"_a, "methods"_a)
-    .def("run_python_lane", &RunPythonLane, "functions"_a, "on_error"_a, "on_batch"_a.none())
+    .def("run_python_lane", &RunPythonLane, "functions"_a, "models"_a, "on_error"_a, "on_batch"_a.none())
     .def("next_model_batch", &NextModelBatch, "lane"_a)
     .def("call_model", &CallModel, "model"_a, "subgraph"_a, "instances"_a)
     .def("stop", &Executor::Stop, nb::call_guard<nb::gil_scoped_release>());

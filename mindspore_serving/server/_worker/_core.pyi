@@ -1,6 +1,6 @@
 """The worker's C++ half: the executor that takes instances from the master's channel through their stages."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def method(name: str, inputs_count: int, stages: Sequence[Stage], returns: Seque
     """`returns`: the slots of the method's outputs."""
 
 class ModelBatch:
-    """One turn of a model thread."""
+    """One turn of a model's lane."""
 
     @property
     def model(self) -> int: ...
@@ -91,11 +91,14 @@ class Executor:
     def run_python_lane(
         self,
         functions: Sequence[Callable[..., Any]],
+        models: Mapping[int, Callable[[ModelBatch], object]],
         on_error: Callable[[str, BaseException | None], object],
         on_batch: Callable[[str, int, int, float], object] | None,
     ) -> None:
         """Calls stage functions until `stop`. Whatever they raise becomes their instance's error.
 
+        `models`: for lanes whose models this thread may run too, what runs a batch. Where that is known to be quick it
+        is called at once with what a stage gave, and the lane's own thread is not woken.
         `on_error` gets each error's text and exception; `on_batch` gets method, stage number from 1, instances and
         seconds of each turn. Neither should raise.
         """

@@ -36,6 +36,8 @@ class ModelThread(threading.Thread):
         self._declarations = declarations
         self._model_directory = model_directory
         self._models: dict[int, LoadedModel] = {}
+        self.any_thread = False
+        """Once loaded: whether other threads may call `run_batch` too."""
         self._error: Exception | None = None
         self._loaded = threading.Event()
         self._executor: _core.Executor | None = None
@@ -69,17 +71,19 @@ class ModelThread(threading.Thread):
             self._may_serve.wait()
             assert self._executor is not None
             while (batch := self._executor.next_model_batch(self.lane)) is not None:
-                self._run_batch(batch)
+                self.run_batch(batch)
 
     def _load(self) -> None:
         assert self._make_backend is not None
         with self._make_backend() as backend:
+            self.any_thread = backend.any_thread
             for number, declaration in self._declarations.items():
                 files = [os.path.join(self._model_directory, file) for file in declaration.files]
                 self._models[number] = backend.load(declaration, files)
         self._make_backend = None  # it may hold the files' contents
 
-    def _run_batch(self, batch: Any) -> None:
+    def run_batch(self, batch: Any) -> None:
+        """Runs one turn of the lane, a `_core.ModelBatch`. Raises nothing: the instances get whatever goes wrong."""
         begin = time.perf_counter()
         declaration = self._declarations[batch.model]
         try:

@@ -116,8 +116,9 @@ class Pipeline:
             threading.Thread(
                 target=self.executor.next_model_batch, args=(_MODEL_LANE,), name="remote-models", daemon=True
             ).start()
+        models = {thread.lane: thread.run_batch for thread in self._threads if thread.any_thread}
         on_batch = _log_stage if info_is_on() else None
-        self.executor.run_python_lane(self._plan.functions, _log_failure, on_batch)
+        self.executor.run_python_lane(self._plan.functions, models, _log_failure, on_batch)
 
     def join(self, timeout_s: float) -> None:
         """Waits for the model threads to end what they run."""

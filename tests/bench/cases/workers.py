@@ -86,7 +86,7 @@ def extra_worker(bench: Bench) -> list[Row]:
     with bench.start_server("placed", device_ids=0, num_parallel_workers=2) as server:
         places = _Places(server, bench)
         stage = LoadRow("gRPC function and model, in an extra worker, 1 in flight", Target("mean ratio", at_most=2.5))
-        call = ValueRow("Model.call, in an extra worker", "us", Target("ratio", at_most=2.5), [], [])
+        call = ValueRow("Model.call, in an extra worker", "us", None, [], [])
         for _ in range(bench.rounds):
             for place, samples, calls in ((_EXTRA, stage.ours, call.ours), (_DEVICE, stage.reference, call.reference)):
                 with places.only(place):

@@ -58,12 +58,15 @@ class LoadedModel(Protocol):
     def predict(self, subgraph: int, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Runs one batch: C-ordered arrays in and out, which may be read while they are in use. Raises on failure.
 
-        Always called in the thread that loaded the model.
+        Called in the thread that loaded the model; or in any, by several at once, where its engine has `any_thread`.
         """
 
 
 class Backend(Protocol):
-    """An engine in this process. Made, and used, in one thread only."""
+    """An engine in this process. Made, and asked to load, in one thread only."""
+
+    any_thread: bool
+    """Whether its models can be run in any thread, by several at once."""
 
     def load(self, declaration: ModelDeclaration, files: Sequence[str]) -> LoadedModel:
         """Loads the model's `files` (absolute paths); its state is then as in the files.

@@ -33,6 +33,8 @@ class MindSporeBackend:
         dec_mode: 'AES-GCM' or 'AES-CBC'.
     """
 
+    any_thread = False
+
     def __init__(
         self, device_type: str, device_id: int | None, threads: int, dec_key: bytes | None, dec_mode: str
     ) -> None:

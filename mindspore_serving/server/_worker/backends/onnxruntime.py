@@ -30,6 +30,8 @@ class OnnxRuntimeBackend:
         conversions: for each MindIR model that it is to run, by the model's key, its converted files.
     """
 
+    any_thread = True
+
     def __init__(self, threads: int, conversions: Mapping[str, Sequence[Converted]]) -> None:
         self._threads = threads
         self._conversions = conversions
@@ -78,8 +80,8 @@ class Session:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        # Threads that wait actively would take the cores from the server's other threads and workers.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Between runs, threads that wait actively would take the cores from the server's other threads and workers.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._names = [value.name for value in self._session.get_inputs()]
         self.info = info or self.own_signature()

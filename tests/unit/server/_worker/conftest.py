@@ -107,15 +107,21 @@ class Engine:
     def __init__(self, models: dict[str, Callable[..., Any]]) -> None:
         self._models = list(models.values())
         self.runs: list[list[np.ndarray]] = []
+        self.threads: list[int] = []
+        """Of each run."""
 
     def serve(self, executor: worker_core.Executor) -> None:
         while (batch := executor.next_model_batch(1)) is not None:
-            inputs = batch.inputs()
-            self.runs.append([np.array(value) for value in inputs])
-            try:
-                batch.complete(self._models[batch.model](*inputs))
-            except Exception as error:
-                batch.fail(f"Predict Failed, {error}")
+            self.run_batch(batch)
+
+    def run_batch(self, batch: worker_core.ModelBatch) -> None:
+        inputs = batch.inputs()
+        self.runs.append([np.array(value) for value in inputs])
+        self.threads.append(threading.get_ident())
+        try:
+            batch.complete(self._models[batch.model](*inputs))
+        except Exception as error:
+            batch.fail(f"Predict Failed, {error}")
 
 
 class Caller:
@@ -144,8 +150,11 @@ class LocalWorker:
         self.engine: Engine | None = None
         self.declaration: Declaration = self._exits.enter_context(declaring(SERVABLE, "/nowhere"))
 
-    def start(self, models: dict[str, Any] | None = None) -> None:
-        """`models`: by key the function that runs a batch, and how it takes batches (a `ModelBatching`)."""
+    def start(self, models: dict[str, Any] | None = None, any_thread: bool = False) -> None:
+        """`models`: by key the function that runs a batch, and how it takes batches (a `ModelBatching`).
+
+        `any_thread`: the Python stages' thread may run them too.
+        """
         models = models or {}
         signature = self.declaration.signature()
         planned = [PlannedModel(model, 1, models[model.key][1]) for model in signature.models]
@@ -156,7 +165,8 @@ class LocalWorker:
         serve(self.declaration, Caller(executor, planned))
 
         def run() -> None:
-            executor.run_python_lane(plan.functions, lambda *args: self.failures.append(args), self._note)
+            own = {1: self.engine.run_batch} if any_thread else {}
+            executor.run_python_lane(plan.functions, own, lambda *args: self.failures.append(args), self._note)
 
         threads = [threading.Thread(target=run)]
         if models:
