@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import socket
 import ssl
@@ -18,7 +19,7 @@ import pytest
 from mindspore_serving.client import Client, SSLConfig, aio
 from tests.harness.certificates import Authority
 from tests.harness.grpc_client import GrpcClient
-from tests.harness.http_client import HttpClient, RawConnection
+from tests.harness.http_client import HttpClient, RawConnection, post_bytes
 from tests.harness.server_process import ServerProcess, start_script
 from tests.harness.settled import resources_come_back
 
@@ -216,3 +217,23 @@ def test_a_client_with_tls_and_a_server_without(plain_server: ServerProcess, aut
     for ask in (by_grpc, by_http):
         with pytest.raises(Refused):
             ask(plain_server, Identity(None, authorities["ours"]), np.int32(5))
+
+
+def test_silent_clients_count_before_tls_has_begun(
+    authorities: dict[str, Authority], servables: Path, tmp_path: Path
+) -> None:
+    """1. More connect than may, and say nothing. 2. Those too many are let go. 3. The others can still begin."""
+    ours, most = authorities["ours"], 3
+    files = [ours.path("server.crt"), ours.path("server.key")]
+    given = f"ssl_config=server.SSLConfig(*{files!r}), limits=server.RequestLimits(max_connections={most})"
+    config = {"servable_directory": str(servables), "servable_name": "basic"}
+    context = Identity(None, ours).context()
+    with ServerProcess(start_script([config], rest=given), tmp_path) as server, contextlib.ExitStack() as exits:
+        server.wait_ready()
+        silent = [exits.enter_context(RawConnection(server.rest_address)) for _ in range(30)]
+        for one in silent[most:]:
+            assert one.closed_by_server()
+        for one in silent[:most]:
+            with context.wrap_socket(one.socket, server_hostname="127.0.0.1") as secure:
+                secure.sendall(post_bytes("/model/basic:echo", b'{"instances":{"x":1}}'))
+                assert secure.recv(100).startswith(b"HTTP/1.1 200 ")

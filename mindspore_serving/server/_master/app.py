@@ -23,7 +23,8 @@ from mindspore_serving import log
 from mindspore_serving.server._master import _core
 from mindspore_serving.server._master.address import GRPC, RESTFUL, Address
 from mindspore_serving.server._master.launch import WorkerSpec, log_directory
-from mindspore_serving.server._master.rest import RestServer, open_listening_socket
+from mindspore_serving.server._master.rest import RestServer
+from mindspore_serving.server._master.rest_listener import open_listening_socket
 from mindspore_serving.server._master.supervisor import Supervisor
 from mindspore_serving.server._master.tls import Tls
 from mindspore_serving.server._master.worker_handle import WorkerHandle, WorkerListener
@@ -210,12 +211,7 @@ class App:
         opened = open_listening_socket(listening.address, listening.text)
         port = opened.getsockname()[1]
         self._rest = RestServer(self._loop, self._dispatcher, listening.max_message_bytes, always_200, listening.limits)
-        try:
-            await self._rest.listen(opened, listening.tls)
-        except OSError as error:
-            await self._rest.close(0)
-            self._rest = None
-            raise RESTFUL.cannot_bind(listening.text, error) from error
+        self._rest.listen(opened, listening.tls)
         return listening.address.text(port)
 
     def _on_gone(self) -> None:

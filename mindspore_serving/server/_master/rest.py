@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import HttpVersion11, web
 from aiohttp.web_request import BaseRequest
 
 from mindspore_serving import log
 from mindspore_serving.server import errors
-from mindspore_serving.server._master.address import RESTFUL, Address
 from mindspore_serving.server._master.request_path import Target, parse_path, parse_timeout
-from mindspore_serving.server._master.rest_connection import Connections, Pace, error_body
+from mindspore_serving.server._master.rest_connection import Pace, error_body
+from mindspore_serving.server._master.rest_listener import Listener
 from mindspore_serving.server.errors import HttpRefusal
 from mindspore_serving.server.limits import RequestLimits
 
@@ -22,16 +21,8 @@ if TYPE_CHECKING:
     from mindspore_serving.server._master._core import Dispatcher
     from mindspore_serving.server._master.tls import Tls
 
-_BACKLOG = 1024
-_TLS_HANDSHAKE_S = 10.0
-_TLS_SHUTDOWN_S = 1.0
 _TIMEOUT_HEADER = "Grpc-Timeout"
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-
-_SILENT = logging.getLogger("mindspore_serving.server.rest.malformed")
-"""What aiohttp says of malformed HTTP: nothing, or anybody could fill the server's output. The client is told."""
-_SILENT.disabled = True
 
 
 class RestServer:
@@ -54,30 +45,20 @@ class RestServer:
         self._calls: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         """What the dispatcher works on, by its numbers."""
         self._drained: asyncio.Future[None] | None = None
-        self._listener: asyncio.AbstractServer | None = None
         # No router and no middleware: one handler for everything. Without `handler_cancellation` a client that has gone
         # would not be noticed.
         self._server = web.Server(self._handle, handler_cancellation=True)
-        self.connections = Connections(
-            loop, self._server, limits, access_log=None, auto_decompress=False, logger=_SILENT
-        )
-        """What makes a connection's protocol."""
+        self.listener = Listener(loop, self._server, limits)
         self._completion_fd = dispatcher.completion_fd()
         loop.add_reader(self._completion_fd, self._take_completions)
 
-    async def listen(self, listening: socket.socket, tls: Tls | None = None) -> None:
+    def listen(self, listening: socket.socket, tls: Tls | None = None) -> None:
         """Accepts connections from now on; the socket is the server's."""
-        secure: dict[str, Any] = {}
-        if tls is not None:
-            handshake_s = min(_TLS_HANDSHAKE_S, self._limits.request_timeout_s)
-            secure = {"ssl": tls.context, "ssl_handshake_timeout": handshake_s, "ssl_shutdown_timeout": _TLS_SHUTDOWN_S}
-        self._listener = await self._loop.create_server(self.connections, sock=listening, backlog=_BACKLOG, **secure)
+        self.listener.listen(listening, tls)
 
     def stop_accepting(self) -> None:
         """Closes the listening socket."""
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        self.listener.stop_accepting()
 
     async def drain(self) -> None:
         """Returns when no call is at the dispatcher."""
@@ -87,12 +68,12 @@ class RestServer:
 
     async def close(self, timeout_s: float) -> None:
         """Lets answers that are complete go out, then closes all connections."""
-        self.stop_accepting()
+        self.listener.close()
         self._take_completions()
         self._server.pre_shutdown()
         await self._server.shutdown(timeout_s)
         self._loop.remove_reader(self._completion_fd)
-        del self._dispatcher  # the listener refers to this object until a garbage collection
+        del self._dispatcher  # the connections may refer to this object until a garbage collection
 
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
         request.protocol.head_complete()
@@ -189,27 +170,6 @@ class RestServer:
     def _check_drained(self) -> None:
         if self._drained is not None and not self._calls and not self._drained.done():
             self._drained.set_result(None)
-
-
-def open_listening_socket(address: Address, text: str) -> socket.socket:
-    """A bound socket for the address. Raises `StartError` naming `text`. SO_REUSEADDR lets a server start again at
-    once, and without SO_REUSEPORT two servers cannot have one port."""
-    try:
-        host = address.host[1:-1] if address.host.startswith("[") and address.host.endswith("]") else address.host
-        found = socket.getaddrinfo(host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, where = found[0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise RESTFUL.cannot_bind(text, error) from error
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(where)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise RESTFUL.cannot_bind(text, error) from error
-    listening.setblocking(False)
-    return listening
 
 
 def _expects_continue(request: BaseRequest) -> bool:

@@ -1,10 +1,10 @@
-"""The connections of RESTful clients: how many there may be, how slow they may be, and what malformed HTTP is told."""
+"""A connection of a RESTful client: how slow it may be, and what malformed HTTP is told."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import resource
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +17,11 @@ from mindspore_serving.server.limits import RequestLimits
 
 _LEAST_BYTES = 64 * 1024
 """What a client has to send, or take, in each `request_timeout_s`."""
-_MOST_CONNECTIONS = 10_000
 _NEVER_S = 10 * 86_400.0
 _SECOND_LOOK_S = 0.1
-_LINGER_S = 1.0
-"""How long a client that was turned away may take to read why."""
+_SILENT = logging.getLogger("mindspore_serving.server.rest.malformed")
+"""What aiohttp says of malformed HTTP: nothing, or anybody could fill the server's output. The client is told."""
+_SILENT.disabled = True
 
 
 class Pace:
@@ -63,21 +63,37 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         "_body",
-        "_connections",
+        "_ended",
         "_head_begun",
         "_in_doubt",
         "_limits",
         "_look_timer",
         "_serving",
-        "_turned_away",
         "_unread",
         "_waiting_since",
     )
 
-    def __init__(self, connections: Connections, server: web.Server, **options: Any) -> None:
-        super().__init__(server, **options)
-        self._connections = connections
-        self._limits = connections.limits
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        server: web.Server,
+        limits: RequestLimits,
+        ended: Callable[[Connection], None],
+    ) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            max_headers=limits.max_headers,
+            keepalive_timeout=_NEVER_S,  # the connection looks after that itself
+            access_log=None,
+            auto_decompress=False,
+            logger=_SILENT,
+        )
+        self._limits = limits
+        self._ended = ended
+        """Told of the connection's end."""
         self._serving = False
         """Whether a request is being answered."""
         self._body: StreamReader | None = None
@@ -89,23 +105,15 @@ class Connection(web.RequestHandler):
         self._in_doubt = False
         self._unread: Pace | None = None
         """While the client has not taken what was sent."""
-        self._turned_away = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A new client; one too many is told so."""
-        if self._connections.admit():
-            super().connection_made(transport)
-            self._look_again(self._limits.idle_timeout_s)
-            return
-        self._turned_away = True
-        transport.write(_raw_answer("503 Service Unavailable", self._connections.refusal()))
-        self._loop.call_later(_LINGER_S, transport.close)
+        """A new client, after the handshake where there is TLS."""
+        super().connection_made(transport)
+        self._look_again(self._limits.idle_timeout_s)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The end, whoever wanted it."""
-        if self._turned_away:
-            return
-        self._connections.leave()
+        self._ended(self)
         if self._look_timer is not None:
             self._look_timer.cancel()
         self._drop_unread()
@@ -113,8 +121,6 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """The time for a head runs from its first bytes."""
-        if self._turned_away:
-            return
         body_ended = self._body is None or self._body.is_eof()
         # aiohttp itself calls this without data, to go on with what it has.
         if data and body_ended and not self._serving and not self._head_begun:
@@ -203,55 +209,8 @@ class Connection(web.RequestHandler):
         self._look_timer = None
         if self._head_begun and self.transport is not None:
             text = f"the head of the request did not come within {limit_s:g} s"
-            self.transport.write(_raw_answer("408 Request Timeout", text))
+            self.transport.write(raw_answer("408 Request Timeout", text))
         self.force_close()
-
-
-class Connections:
-    """Makes the connections of a server, and counts the open ones. Used in the loop's thread."""
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, server: web.Server, limits: RequestLimits, **options: Any
-    ) -> None:
-        self._loop, self._server, self._options = loop, server, options
-        self.count = 0
-        self._most = most_connections(limits)
-        self.limits = limits
-
-    def __call__(self) -> Connection:
-        limits = self.limits
-        return Connection(
-            self,
-            self._server,
-            loop=self._loop,
-            max_line_size=limits.max_header_bytes,
-            max_field_size=limits.max_header_bytes,
-            max_headers=limits.max_headers,
-            keepalive_timeout=_NEVER_S,  # the connection looks after that itself
-            **self._options,
-        )
-
-    def admit(self) -> bool:
-        """Whether there may be one more; it counts from now on."""
-        admitted = self.count < self._most
-        self.count += admitted
-        return admitted
-
-    def leave(self) -> None:
-        """One has ended."""
-        self.count -= 1
-
-    def refusal(self) -> str:
-        """What one too many is told."""
-        return f"there are {self._most} connections, which is the limit, try again later"
-
-
-def most_connections(limits: RequestLimits) -> int:
-    """Half of what descriptors the process may have, unless the user said how many."""
-    if limits.max_connections is not None:
-        return limits.max_connections
-    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST_CONNECTIONS if descriptors == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, descriptors // 2)
 
 
 def error_body(text: str) -> bytes:
@@ -259,7 +218,7 @@ def error_body(text: str) -> bytes:
     return json.dumps({"error_msg": text}, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _raw_answer(status: str, text: str) -> bytes:
+def raw_answer(status: str, text: str) -> bytes:
     """For clients that sent no request which could be answered."""
     body = error_body(text)
     lines = [

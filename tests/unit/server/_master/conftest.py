@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,7 +16,14 @@ from mindspore_serving.server.limits import RequestLimits
 from .fakes import FakeDispatcher
 
 BODY_LIMIT = 1000
+HEAD = b"POST /model/add:m HTTP/1.1\r\nHost: x\r\n"
+REQUEST = HEAD + b"Content-Length: 1\r\n\r\nx"
 _LIMITS = RequestLimits()
+
+
+def error(body: bytes) -> str:
+    """The text of an answer that is an error."""
+    return json.loads(body)["error_msg"]
 
 
 class Connection:
@@ -30,8 +38,7 @@ class Connection:
 
     async def open(self) -> None:
         here, there = socket.socketpair()
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(self.server.connections, there)
+        self.server.listener.take(there)
         self.reader, self.writer = await asyncio.open_unix_connection(sock=here, limit=1 << 24)
 
     def send(self, *parts: bytes) -> None:
@@ -47,6 +54,21 @@ class Connection:
     async def end(self) -> bytes:
         """What comes until the server ends the connection."""
         return await asyncio.wait_for(self.reader.read(), 10)
+
+    async def gone(self) -> None:
+        """Waits until the server has no connection."""
+
+        async def wait() -> None:
+            while self.server.listener.count:
+                await asyncio.sleep(0)
+
+        await asyncio.wait_for(wait(), 10)
+
+    async def answered(self, body: bytes = b"{}") -> None:
+        """One request and its answer."""
+        self.send(REQUEST)
+        self.dispatcher.complete(await self.submitted(len(self.dispatcher.submitted) + 1), 200, body)
+        assert (await self.answer())[0] == 200
 
     async def later(self, seconds: float) -> None:
         """Lets everything happen that has been sent, then lets the loop's clock go forward."""

@@ -7,9 +7,6 @@ import json
 
 import pytest
 
-from mindspore_serving.server._master.address import RESTFUL, parse_address
-from mindspore_serving.server._master.rest import open_listening_socket
-
 from .conftest import BODY_LIMIT as LIMIT
 from .conftest import Connection
 
@@ -220,9 +217,3 @@ def test_close_lets_complete_answers_out(run):
         assert await asyncio.wait_for(connection.reader.read(), 10) == b""
 
     run(scenario)
-
-
-def test_names_that_cannot_be_bound():
-    address = parse_address(RESTFUL, "127.0.0.1:5000:5000")
-    with pytest.raises(RuntimeError, match="RESTful server start failed, bind to the socket address"):
-        open_listening_socket(address, "127.0.0.1:5000:5000")

@@ -1,32 +1,17 @@
-"""Clients that are too slow, too many, or no HTTP clients."""
+"""Clients that are too slow, or no HTTP clients."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import resource
 
 import pytest
 
-from mindspore_serving.server._master.rest_connection import Pace, most_connections
+from mindspore_serving.server._master.rest_connection import Pace
 from mindspore_serving.server.limits import RequestLimits
 
-from .conftest import Connection
+from .conftest import HEAD, REQUEST, Connection, error
 
-HEAD = b"POST /model/add:m HTTP/1.1\r\nHost: x\r\n"
-REQUEST = HEAD + b"Content-Length: 1\r\n\r\nx"
 KIB = 1024
-
-
-def error(body: bytes) -> str:
-    return json.loads(body)["error_msg"]
-
-
-async def answered(connection: Connection, body: bytes = b"{}") -> None:
-    """One request and its answer."""
-    connection.send(REQUEST)
-    connection.dispatcher.complete(await connection.submitted(len(connection.dispatcher.submitted) + 1), 200, body)
-    assert (await connection.answer())[0] == 200
 
 
 def test_a_head_that_does_not_end(run):
@@ -108,22 +93,12 @@ def test_an_answer_that_is_not_taken(run):
         connection.reader._transport.pause_reading()
         connection.dispatcher.complete(await connection.submitted(), 200, b"x" * (8 * KIB * KIB))
         await connection.too_late(31)
-        await gone(connection)
+        await connection.gone()
         connection.reader._transport.resume_reading()
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await connection.answer()
 
     run(scenario)
-
-
-async def gone(connection: Connection) -> None:
-    """Waits until the server has no connection."""
-
-    async def wait() -> None:
-        while connection.server.connections.count:
-            await asyncio.sleep(0)
-
-    await asyncio.wait_for(wait(), 10)
 
 
 def test_pace(run):
@@ -151,9 +126,9 @@ def test_pace(run):
 
 def test_an_idle_connection_ends_without_a_word(run):
     async def scenario(connection: Connection) -> None:
-        await answered(connection)
+        await connection.answered()
         await connection.later(99)
-        await answered(connection)
+        await connection.answered()
         await connection.later(99)
         await connection.too_late(1)
         assert await connection.end() == b""
@@ -169,7 +144,7 @@ def test_what_is_left_of_a_body_is_no_head(run):
         await connection.later(5)
         connection.send(b" more")
         await connection.later(94)
-        await answered(connection)
+        await connection.answered()
         await connection.too_late(100)
         assert await connection.end() == b""
 
@@ -178,7 +153,7 @@ def test_what_is_left_of_a_body_is_no_head(run):
 
 def test_a_head_that_begins_late_has_its_time(run):
     async def scenario(connection: Connection) -> None:
-        await answered(connection)
+        await connection.answered()
         await connection.later(9)
         connection.send(REQUEST[:20])
         await connection.later(29)
@@ -186,24 +161,6 @@ def test_a_head_that_begins_late_has_its_time(run):
         await connection.submitted(2)
 
     run(scenario, limits=RequestLimits(idle_timeout_s=10))
-
-
-def test_one_connection_too_many_is_told_so(run):
-    async def scenario(connection: Connection) -> None:
-        other = Connection(connection.dispatcher, connection.server)
-        await other.open()
-        other.send(REQUEST)
-        status, headers, body = await other.answer()
-        assert (status, headers["connection"]) == (503, "close")
-        assert error(body) == "there are 1 connections, which is the limit, try again later"
-        await other.later(1)
-        assert await other.end() == b""
-        connection.writer.close()
-        await gone(connection)
-        await connection.open()
-        await answered(connection)
-
-    run(scenario, limits=RequestLimits(max_connections=1))
 
 
 MALFORMED = [
@@ -226,12 +183,3 @@ def test_malformed_http_is_answered_in_json_and_ends_the_connection(run, sent, s
         assert await connection.end() == b""
 
     run(scenario, limits=RequestLimits(max_header_bytes=300, max_headers=8))
-
-
-@pytest.mark.parametrize(
-    ("descriptors", "given", "most"),
-    [(1024, None, 512), (10**6, None, 10_000), (resource.RLIM_INFINITY, None, 10_000), (1024, 2000, 2000)],
-)
-def test_how_many_connections_there_may_be(monkeypatch, descriptors, given, most):
-    monkeypatch.setattr(resource, "getrlimit", lambda which: (descriptors, descriptors))
-    assert most_connections(RequestLimits(max_connections=given)) == most
