@@ -23,6 +23,12 @@ struct WorkerLoad {
   double seconds_since_progress = 0;  ///< since it last completed an instance, or got work while it had none
 };
 
+/// The memory for inputs that a worker and the master share.
+struct RequestMemory {
+  uint64_t kept_bytes = 0;  ///< in use for long by no instance that runs: user code keeps arrays, or clients do not read replies
+  uint64_t total_bytes = 0;
+};
+
 /// Routes requests to workers: admits or refuses each, spreads its instances over the workers that have credit, puts the results together,
 /// and runs instances again whose worker died. Every submitted call is completed exactly once.
 ///
@@ -67,6 +73,8 @@ class Dispatcher {
   void FailWaiting(const std::string &servable, uint64_t version);
   /// Throws std::out_of_range for a worker that is not (any more) there.
   WorkerLoad Load(uint64_t worker) const;
+  /// To be called at intervals: what is in use since the call before last counts as kept for long. Throws as Load does.
+  RequestMemory LookAtMemory(uint64_t worker);
   /// Answers everything and refuses what comes later.
   void Stop();
 

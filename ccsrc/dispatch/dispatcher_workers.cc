@@ -285,6 +285,22 @@ WorkerLoad Dispatcher::Load(uint64_t worker) const {
   return {link.in_flight, link.completed, since.count()};
 }
 
+RequestMemory Dispatcher::LookAtMemory(uint64_t worker) {
+  std::shared_ptr<WorkerLink> link;
+  std::vector<uint64_t> running;
+  {
+    std::lock_guard lock(mutex_);
+    link = links_.at(worker).second;
+    for (const WorkerLink::Slot &slot : link->slots) {
+      if (slot.used && slot.sent) {
+        running.push_back(slot.block_offset);
+      }
+    }
+  }
+  Channel &channel = *link->channel;
+  return {channel.TakeOldBytes(running), channel.segment_bytes(channel.own_segment())};
+}
+
 void Dispatcher::Stop() {
   Entries unfinished;
   {

@@ -35,7 +35,7 @@ Arena::Arena(uint64_t segment_bytes, GiveBack give_back, std::atomic<uint32_t> *
     throw std::bad_alloc();
   }
   const uint32_t whole = NewBlock();
-  blocks_[whole] = Block{0, static_cast<uint32_t>(segment_bytes_ / kAlignBytes), 0, kNone, kNone, kNone, kNone};
+  blocks_[whole] = Block{0, static_cast<uint32_t>(segment_bytes_ / kAlignBytes), 0, 0, kNone, kNone, kNone, kNone};
   List(whole);
 }
 
@@ -52,11 +52,13 @@ std::optional<uint64_t> Arena::Allocate(size_t size_bytes) {
   }
   Block &block = blocks_[number];
   block.references = 1;
+  block.era = era_;
   block_at_[block.first] = number;
   const uint64_t offset = block.first * kAlignBytes;
   const uint64_t block_bytes = block.granules * kAlignBytes;
   touched_.Touch(offset, block_bytes);
   used_bytes_ += block_bytes;
+  recent_bytes_[era_ % 2] += block_bytes;
   peak_used_bytes_ = std::max(peak_used_bytes_, used_bytes_);
   return offset;
 }
@@ -83,6 +85,9 @@ Arena::Drop Arena::DropReference(uint64_t offset) {
   }
   block_at_[block.first] = kNone;
   used_bytes_ -= block.granules * kAlignBytes;
+  if (!IsOld(block)) {
+    recent_bytes_[block.era % 2] -= block.granules * kAlignBytes;
+  }
   JoinAndList(number);
   const bool was_freed = space_freed();
   NoteSpaceFreed();
@@ -92,6 +97,20 @@ Arena::Drop Arena::DropReference(uint64_t offset) {
 uint64_t Arena::used_bytes() const {
   std::lock_guard lock(mutex_);
   return used_bytes_;
+}
+
+uint64_t Arena::TakeOldBytes(std::span<const uint64_t> except) {
+  std::lock_guard lock(mutex_);
+  uint64_t old_bytes = used_bytes_ - recent_bytes_[0] - recent_bytes_[1];
+  for (const uint64_t offset : except) {
+    const Block &block = blocks_[UsedBlockAt(offset)];
+    if (block.references > 0 && IsOld(block)) {
+      old_bytes -= std::min(old_bytes, block.granules * kAlignBytes);
+    }
+  }
+  ++era_;
+  recent_bytes_[era_ % 2] = 0;
+  return old_bytes;
 }
 
 bool Arena::TakeSpaceFreed() {
@@ -165,7 +184,7 @@ void Arena::SplitAfter(uint32_t number, uint32_t granules) {
   }
   const uint32_t rest = NewBlock();  // may move the blocks
   Block &block = blocks_[number];
-  blocks_[rest] = Block{block.first + granules, block.granules - granules, 0, number, block.after, kNone, kNone};
+  blocks_[rest] = Block{block.first + granules, block.granules - granules, 0, 0, number, block.after, kNone, kNone};
   if (block.after != kNone) {
     blocks_[block.after].before = rest;
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/clock.h"
@@ -43,6 +45,8 @@ class Arena {
   /// kSpaceFreed: this was the first block freed since an Allocate was refused (see TakeSpaceFreed).
   Drop DropReference(uint64_t offset);
   uint64_t used_bytes() const;
+  /// Bytes of the blocks that have been in use since before the call before last, less those of the blocks at `except`.
+  uint64_t TakeOldBytes(std::span<const uint64_t> except);
 
   bool space_freed() const { return space_freed_.load(std::memory_order_acquire); }
   /// True once after a block was freed since an Allocate was refused.
@@ -59,6 +63,7 @@ class Arena {
     uint32_t first;
     uint32_t granules;
     uint32_t references;  ///< 0: free
+    uint32_t era;         ///< when it was allocated
     uint32_t before, after;
     uint32_t previous_free, next_free;
   };
@@ -75,6 +80,7 @@ class Arena {
   void Unlist(uint32_t block);
   uint32_t NewBlock();
   uint32_t UsedBlockAt(uint64_t offset) const;
+  bool IsOld(const Block &block) const { return era_ - block.era >= 2; }
   void SetRefused(bool refused);
   void NoteSpaceFreed();
   uint64_t IdleBytes() const;
@@ -91,6 +97,8 @@ class Arena {
   FreeLists free_;
   TouchedChunks touched_;
   uint64_t used_bytes_ = 0;
+  uint32_t era_ = 0;                         // how often TakeOldBytes was called
+  std::array<uint64_t, 2> recent_bytes_{};  // of used_bytes_, those of the present era and the one before, by their parity
   bool refused_ = false;
   std::atomic<uint32_t> *const wants_space_;  // the same where the other end sees it; written under the mutex
   std::atomic<bool> space_freed_{false};      // written under the mutex

@@ -316,6 +316,10 @@ size_t Channel::max_block_bytes() const { return impl_->arena().max_block_bytes(
 bool Channel::AddReference(uint64_t offset) { return impl_->arena().AddReference(offset); }
 bool Channel::DropReference(uint64_t offset) { return impl_->DropReference(offset); }
 size_t Channel::used_bytes() const { return impl_->arena().used_bytes(); }
+uint64_t Channel::TakeOldBytes(std::span<const uint64_t> except) {
+  Wake(0);
+  return impl_->arena().TakeOldBytes(except);
+}
 
 std::span<std::byte> Channel::Bytes(SegmentId segment, uint64_t offset, uint64_t size_bytes) const {
   const Segment &memory = impl_->segment(segment);

@@ -64,6 +64,9 @@ class Channel {
   bool AddReference(uint64_t offset);
   bool DropReference(uint64_t offset);
   size_t used_bytes() const;
+  /// Bytes in the own segment that have been in use since the call before last, but for the blocks at `except`. Has lane 0
+  /// take in what was released by now, which rings no bell, before the next call.
+  uint64_t TakeOldBytes(std::span<const uint64_t> except);
 
   /// Bytes of a segment; throws std::out_of_range unless [offset, offset + size_bytes) lies inside.
   std::span<std::byte> Bytes(SegmentId segment, uint64_t offset, uint64_t size_bytes) const;

@@ -42,6 +42,11 @@ std::tuple<uint64_t, uint64_t, double> Load(MasterDispatcher &self, uint64_t wor
   return {load.in_flight, load.completed, load.seconds_since_progress};
 }
 
+std::tuple<uint64_t, uint64_t> LookAtMemory(MasterDispatcher &self, uint64_t worker) {
+  const RequestMemory memory = self.dispatcher().LookAtMemory(worker);
+  return {memory.kept_bytes, memory.total_bytes};
+}
+
 // The body is borrowed for the time of the call, so the GIL may go.
 uint64_t SubmitJson(MasterDispatcher &self, std::string servable, std::string method, uint64_t version, const nb::bytes &body) {
   const ByteSpan bytes = {static_cast<const std::byte *>(body.data()), body.size()};
@@ -92,6 +97,7 @@ void BindDispatcher(nb::module_ &module) {
       [](MasterDispatcher &self, const std::string &servable, uint64_t version) { self.dispatcher().FailWaiting(servable, version); },
       "servable"_a, "version"_a, Released())
     .def("worker_load", Load, "worker"_a)
+    .def("look_at_memory", LookAtMemory, "worker"_a)
     .def(
       "set_json_limits",
       [](MasterDispatcher &self, size_t max_instances, size_t max_name_bytes, size_t max_json_depth) {

@@ -52,6 +52,9 @@ class Dispatcher:
         """Nobody came in time: answers the requests that wait for a worker, code 5."""
     def worker_load(self, worker: int) -> tuple[int, int, float]:
         """Instances in flight, instances completed, seconds since it last completed one (or since it got work)."""
+    def look_at_memory(self, worker: int) -> tuple[int, int]:
+        """Of the memory for its inputs: the bytes that were in use before the call before last already, by no instance
+        that runs now; and all bytes."""
     def set_json_limits(self, max_instances: int, max_name_bytes: int, max_json_depth: int) -> None:
         """What RESTful requests may hold from now on."""
     def check_target(self, servable: str, method: str, version: int) -> tuple[int, str]:

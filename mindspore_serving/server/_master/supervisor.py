@@ -31,6 +31,8 @@ _WAIT_FOR_REPLACEMENT_S = 10.0
 _HEALTH_INTERVAL_S = 15.0
 _SILENCE_S = 60.0
 """A worker that has work but completed nothing for this long is warned about. It is not killed: stages may be slow."""
+_KEPT_SHARE = 8
+"""An eighth of a worker's request memory that is kept for long is warned about, and then each time as much again."""
 _KILL_WAIT_S = 5.0
 
 Spawn = Callable[[WorkerSpec, bool, WorkerListener], WorkerHandle]
@@ -303,6 +305,18 @@ class Supervisor:
                 log.warning(
                     "worker %s has %d instances but completed none for %.0f s", worker.spec.label, in_flight, silence_s
                 )
+            self._check_memory(worker, worker.number)
+
+    def _check_memory(self, worker: Worker, number: int) -> None:
+        kept_bytes, total_bytes = self._dispatcher.look_at_memory(number)
+        if kept_bytes >= max(total_bytes // _KEPT_SHARE, 2 * worker.kept_warned_bytes):
+            worker.kept_warned_bytes = kept_bytes
+            log.warning(
+                "worker %s: %d of the %d MiB for its requests have been in use for more than %.0f s by none that runs: "
+                "its functions keep arrays that they were given (copies, numpy.array(x), can be kept for ever), or "
+                "clients do not read their replies. Without room, requests wait",
+                *(worker.spec.label, kept_bytes >> 20, total_bytes >> 20, _HEALTH_INTERVAL_S),
+            )
 
     # Stopping
 

@@ -36,6 +36,8 @@ class Worker:
         self.starts = 0
         self.warned_at = -1
         """The count of completed instances at which its silence was last warned about."""
+        self.kept_warned_bytes = 0
+        """How much of its memory was kept for long when that was last warned about."""
         self.in_flight = 0
         """Instances that its last process had when it died."""
         self.completed = 0
@@ -59,6 +61,7 @@ class Worker:
         self.version = ready.version_number
         self.only_model_stages = all(method.only_model_stages for method in ready.methods)
         self.warned_at = -1
+        self.kept_warned_bytes = 0
         self._ready_since = now
 
     def restart_delay(self, now: float) -> float | None:

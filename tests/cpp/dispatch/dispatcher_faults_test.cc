@@ -72,6 +72,32 @@ TEST(FullMemory, AnotherWorkerTakesWhatOneHasNoRoomFor) {
   EXPECT_FALSE(answer.Get().error);
 }
 
+TEST(KeptMemory, IsWhatNoInstanceThatRunsNeeds) {
+  Dispatcher dispatcher;
+  Peer peer;
+  const uint64_t worker = dispatcher.AddWorker(peer.master, "demo", 1, {EchoMethod()}, true, "w");
+  Answer answer;
+  dispatcher.Submit(FloatRequest(1, 1000), &answer);
+  const RingEntry entry = peer.Take();
+  for (int look = 0; look < 5; ++look) {
+    EXPECT_EQ(dispatcher.LookAtMemory(worker).kept_bytes, 0U) << "it runs";
+  }
+  peer.Send(entry.token, {});  // a result that is refused, which ends the instance too
+  EXPECT_TRUE(answer.Get().error);
+  const RequestMemory memory = dispatcher.LookAtMemory(worker);
+  EXPECT_GE(memory.kept_bytes, 4000U) << "the worker still holds its inputs";
+  EXPECT_LT(memory.kept_bytes, 8000U);
+  EXPECT_EQ(memory.total_bytes, 1U << 20);
+  peer.channel->Release(entry.offset);  // rings no bell
+  const auto deadline = Clock::now() + kPatience;
+  while (dispatcher.LookAtMemory(worker).kept_bytes > 0) {
+    ASSERT_LT(Clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  dispatcher.RemoveWorker(worker);
+  EXPECT_THROW(dispatcher.LookAtMemory(worker), std::out_of_range);
+}
+
 TEST(Isolation, OtherMethodsCannotStarveAnInstanceThatMustRunAlone) {
   Dispatcher dispatcher;
   Answer suspect;

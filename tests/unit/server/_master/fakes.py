@@ -103,6 +103,7 @@ class FakeDispatcher:
         self.waiting_for: dict[tuple[str, int], int] = {}
         self.told: list[tuple[Any, ...]] = []
         self.load = (0, 0, 0.0)
+        self.memory = (0, 1 << 30)
         self.refuse_worker: str | None = None
         self.submitted: dict[int, tuple[str, str, int, bytes]] = {}
         self.cancelled: list[int] = []
@@ -140,6 +141,9 @@ class FakeDispatcher:
 
     def worker_load(self, worker: int) -> tuple[int, int, float]:
         return self.load
+
+    def look_at_memory(self, worker: int) -> tuple[int, int]:
+        return self.memory
 
     def set_json_limits(self, max_instances: int, max_name_bytes: int, max_json_depth: int) -> None:
         self.told.append(("limits", max_instances, max_name_bytes, max_json_depth))

@@ -332,6 +332,32 @@ def test_a_silent_worker_is_warned_about_once_and_lives(run, monkeypatch):
     run(scenario)
 
 
+def test_memory_that_is_kept_is_warned_about_each_time_it_has_doubled(run, monkeypatch):
+    warnings: list[str] = []
+    monkeypatch.setattr(supervisor_module.log, "warning", lambda text, *args: warnings.append(text % args))
+
+    async def scenario(stage: Stage) -> None:
+        await stage.serve(DEVICE_0)
+
+        def warned(kept_mib: int) -> bool:
+            before = len(warnings)
+            stage.dispatcher.memory = (kept_mib << 20, 1 << 30)
+            stage.supervisor._check_health()
+            return len(warnings) > before
+
+        kept = [0, 127, 128, 255, 100, 256, 256, 511, 1024]
+        assert [mib for mib in kept if warned(mib)] == [128, 256, 1024]
+        assert warnings[0].startswith(
+            "worker add version 1 device0: 128 of the 1024 MiB for its requests have been in use for more than 15 s"
+        )
+        stage.processes[0].end(1)
+        await until(lambda: len(stage.processes) == 2)
+        stage.processes[1].ready()
+        assert warned(128), "the new process begins anew"
+
+    run(scenario)
+
+
 def test_stop_asks_then_kills(run):
     async def scenario(stage: Stage) -> None:
         await stage.serve(DEVICE_0, DEVICE_1)

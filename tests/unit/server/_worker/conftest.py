@@ -45,9 +45,11 @@ class Master:
     def __init__(self) -> None:
         self.channel = master_core.Channel(request_bytes=1 << 24, reply_bytes=1 << 24, ring_entries=256)
         self.dispatcher = master_core.Dispatcher()
+        self.worker = 0
+        """The worker's number at the dispatcher."""
 
     def add_worker(self, methods: tuple[MethodInfo, ...]) -> None:
-        self.dispatcher.add_worker(
+        self.worker = self.dispatcher.add_worker(
             self.channel,
             SERVABLE,
             1,
@@ -78,6 +80,8 @@ class Master:
 
     def close(self) -> None:
         self.dispatcher.stop()
+        if self.worker:
+            self.dispatcher.remove_worker(self.worker)
         self.channel.close()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import gc
+import os
+import time
 import weakref
 
 import numpy as np
@@ -181,6 +183,25 @@ def test_an_array_that_is_kept_stays_valid(worker, master):
     assert results == [{"y": [i, i]} for i in range(40)]
     # Instances are independent: which runs first is not promised.
     assert sorted(array.tolist() for array in kept) == [[i, i] for i in range(40)]
+
+
+def test_arrays_that_are_kept_are_counted(worker, master):
+    kept = []
+
+    def keep(x):
+        kept.append(x)
+        return x.sum()
+
+    def kept_bytes():
+        return [master.dispatcher.look_at_memory(master.worker)[0] for _ in range(3)][-1]
+
+    run(worker, keep, *[{"x": np.zeros(1000, np.float32)} for _ in range(40)])
+    assert 40 * 4000 <= kept_bytes() < 40 * 8000
+    kept.clear()
+    deadline = time.monotonic() + 60
+    while kept_bytes():
+        assert time.monotonic() < deadline
+        os.sched_yield()
 
 
 def test_arrays_are_not_kept_alive_by_the_worker(worker):
