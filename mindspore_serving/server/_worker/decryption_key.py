@@ -42,8 +42,10 @@ class DecryptionKey:
             try:
                 yield key
             finally:
-                # What holds it still, holds zeros: an engine's object, or a frame in an error's traceback.
-                ctypes.memset(ctypes.cast(ctypes.c_char_p(key), ctypes.c_void_p), 0, length)
+                # What holds it still, holds zeros: an engine's object, or a frame in an error's traceback. CPython
+                # shares objects of less than two bytes among all who use that byte; no key is so short.
+                if length > 1:
+                    ctypes.memset(ctypes.cast(ctypes.c_char_p(key), ctypes.c_void_p), 0, length)
 
     def close(self) -> None:
         """Forgets a key that nobody has read."""

@@ -36,6 +36,13 @@ def test_the_key_is_overwritten_when_the_load_fails():
     assert value == bytes(len(KEY))
 
 
+@pytest.mark.parametrize("key", [b"", b"k"])
+def test_objects_that_the_interpreter_shares_are_not_overwritten(key):
+    with received(key).in_memory() as value:
+        assert value == key
+    assert value == key
+
+
 def test_no_key():
     key = received(None)
     assert not key.given
