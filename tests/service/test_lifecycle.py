@@ -42,6 +42,31 @@ def test_a_signal_ends_a_server_whose_main_function_returned(servables: Path, tm
         assert "Traceback" not in server.output
 
 
+def test_a_signal_while_the_main_thread_is_on_its_way_out(servables: Path, tmp_path: Path) -> None:
+    """It is not over when the server has stopped, but soon after."""
+    after = """
+import threading, time, types
+from mindspore_serving.server._master import app
+stopped = threading.Event()
+
+def end_main(seconds):
+    stopped.set()
+    while threading.main_thread().is_alive():
+        time.sleep(0.001)
+
+def hold_main():
+    print("on its way", flush=True)
+    stopped.wait()
+
+app.time = types.SimpleNamespace(sleep=end_main)
+threading._register_atexit(hold_main)
+"""
+    with ServerProcess(start_script([_basic(servables)], after=after), tmp_path / "server") as server:
+        server.wait_for_line("^on its way")
+        server.signal(signal.SIGTERM)
+        assert server.wait_exit() == 0
+
+
 def test_interrupt_reaches_a_main_function_that_goes_on(servables: Path, tmp_path: Path) -> None:
     after = """
 import time

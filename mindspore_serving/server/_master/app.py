@@ -13,6 +13,7 @@ import dataclasses
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
@@ -36,6 +37,7 @@ STOP_TIMEOUT_S = 10.0
 DRAIN_S = 2.0
 """How much of it requests that are under way get to finish."""
 _CLOSE_S = 1.0
+_LOOK_AGAIN_S = 0.2
 _SECOND_SIGNAL_AFTER_S = 1.0
 """A signal that comes this long after the shutdown began means: at once. Sooner, it may be the same one sent twice."""
 
@@ -312,5 +314,14 @@ class App:
         # They own descriptors and memory, which must not wait for a garbage collection.
         self._grpc = self._rest = None
         del self._signals, self._supervisor, self._dispatcher
-        if self._signal_to_pass_on is not None and threading.main_thread().is_alive():
+        if self._signal_to_pass_on is not None and _main_goes_on():
             os.kill(os.getpid(), self._signal_to_pass_on)
+
+
+def _main_goes_on() -> bool:
+    """Whether the main function has not returned. Looks twice: one that has just returned may not have got as far as
+    the interpreter's end, and its process is to end with code 0."""
+    main = threading.main_thread()
+    if main.is_alive():
+        time.sleep(_LOOK_AGAIN_S)  # a join could hold, as it wakes, a lock that the end asserts to be free
+    return main.is_alive()
