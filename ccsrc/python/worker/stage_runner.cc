@@ -323,7 +323,7 @@ void StageRunner::Fail(size_t index, const std::string &text, PyObject *exceptio
                            "', stage index(begin with 1): " + std::to_string(batch_.stage_index + 1) +
                            ", error msg: " + text;
   const nb::object held = exception == nullptr ? nb::none() : nb::steal(exception);
-  on_error_(full.c_str(), held);
+  on_error_(batch_.method->name.c_str(), batch_.stage_index + 1, full.c_str(), held);
   executor_->Fail(std::move(batch_.instances[index]), MakeError(ErrorKind::kStageFailed, full), &bells_);
 }
 

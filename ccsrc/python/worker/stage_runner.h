@@ -16,8 +16,8 @@ namespace mindspore::serving {
 class StageRunner {
  public:
   /// `functions`: by the numbers in the plan. `models`: for lanes whose models this thread may run too, what is called
-  /// with a ModelBatch. `on_error(text, exception or None)` is called for each failure, `on_batch(method, stage number
-  /// from 1, instances, seconds)` after each turn; it may be None.
+  /// with a ModelBatch. `on_error(method, stage number from 1, text, exception or None)` is called for each failure,
+  /// `on_batch(method, stage number from 1, instances, seconds)` after each turn; it may be None.
   StageRunner(Executor *executor, std::vector<nanobind::object> functions, std::map<int, nanobind::object> models,
               nanobind::object on_error, nanobind::object on_batch);
 

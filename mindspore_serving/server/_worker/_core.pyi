@@ -92,15 +92,15 @@ class Executor:
         self,
         functions: Sequence[Callable[..., Any]],
         models: Mapping[int, Callable[[ModelBatch], object]],
-        on_error: Callable[[str, BaseException | None], object],
+        on_error: Callable[[str, int, str, BaseException | None], object],
         on_batch: Callable[[str, int, int, float], object] | None,
     ) -> None:
         """Calls stage functions until `stop`. Whatever they raise becomes their instance's error.
 
         `models`: for lanes whose models this thread may run too, what runs a batch. Where that is known to be quick it
         is called at once with what a stage gave, and the lane's own thread is not woken.
-        `on_error` gets each error's text and exception; `on_batch` gets method, stage number from 1, instances and
-        seconds of each turn. Neither should raise.
+        `on_error` gets method, stage number from 1, text and exception of each error; `on_batch` gets method, stage
+        number from 1, instances and seconds of each turn. Neither should raise.
         """
     def next_model_batch(self, lane: int) -> ModelBatch | None:
         """Sleeps without the GIL until the lane has a turn; None after `stop`."""

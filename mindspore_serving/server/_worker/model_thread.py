@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from mindspore_serving import log
 from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.base import Backend, LoadedModel
+from mindspore_serving.server._worker.failure_log import FailureLog
 from mindspore_serving.server._worker.time_cost import log_time_cost
 from mindspore_serving.server.register.signature import ModelDeclaration
 
@@ -41,6 +41,7 @@ class ModelThread(threading.Thread):
         self._error: Exception | None = None
         self._loaded = threading.Event()
         self._executor: _core.Executor | None = None
+        self._failures = FailureLog()
         self._may_serve = threading.Event()
 
     @property
@@ -72,6 +73,7 @@ class ModelThread(threading.Thread):
             assert self._executor is not None
             while (batch := self._executor.next_model_batch(self.lane)) is not None:
                 self.run_batch(batch)
+            self._failures.close()
 
     def _load(self) -> None:
         assert self._make_backend is not None
@@ -91,6 +93,7 @@ class ModelThread(threading.Thread):
             batch.complete(outputs)
         except BaseException as error:
             # Whatever the engine raises, the instances get their answer and the thread goes on.
-            log.error(f"Predict of model '{declaration.key}' subgraph {batch.subgraph} failed: {error}", exc_info=True)
+            place = f"model '{declaration.key}' subgraph {batch.subgraph}"
+            self._failures.note(place, f"Predict of {place} failed: {error}", error)
             batch.fail(f"Predict Failed, {error}")
         log_time_cost(f"model: {declaration.key}, subgraph: {batch.subgraph}", batch.count, time.perf_counter() - begin)

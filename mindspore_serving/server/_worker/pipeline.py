@@ -22,6 +22,7 @@ from mindspore_serving.server._worker.backends.onnxruntime import OnnxRuntimeBac
 from mindspore_serving.server._worker.backends.options import MINDSPORE, ONNXRUNTIME, engine_threads, mindspore_threads
 from mindspore_serving.server._worker.batching import ModelBatching, batching_of
 from mindspore_serving.server._worker.decryption_key import DecryptionKey
+from mindspore_serving.server._worker.failure_log import FailureLog
 from mindspore_serving.server._worker.loader import CONFIG_FILE, choose_version, load_config
 from mindspore_serving.server._worker.model_thread import ModelThread
 from mindspore_serving.server._worker.plan import PYTHON_LANE, ExecutorPlan, PlannedModel, build_plan
@@ -118,7 +119,13 @@ class Pipeline:
             ).start()
         models = {thread.lane: thread.run_batch for thread in self._threads if thread.any_thread}
         on_batch = _log_stage if info_is_on() else None
-        self.executor.run_python_lane(self._plan.functions, models, _log_failure, on_batch)
+        failures = FailureLog()
+
+        def on_error(method: str, stage: int, text: str, exception: BaseException | None) -> None:
+            failures.note(f"method '{method}', stage {stage}", text, exception)
+
+        self.executor.run_python_lane(self._plan.functions, models, on_error, on_batch)
+        failures.close()
 
     def join(self, timeout_s: float) -> None:
         """Waits for the model threads to end what they run."""
@@ -263,10 +270,6 @@ def _load_failure(start: StartWorker, error: Exception) -> str:
         f"Load model failed, servable directory: {start.servable_directory}, servable name: {start.servable_name}, "
         f"load error details: {error}"
     )
-
-
-def _log_failure(text: str, exception: BaseException | None) -> None:
-    log.error(text, exc_info=exception)
 
 
 def _log_stage(method: str, stage: int, instances: int, seconds: float) -> None:

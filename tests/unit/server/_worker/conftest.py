@@ -170,7 +170,7 @@ class LocalWorker:
 
         def run() -> None:
             own = {1: self.engine.run_batch} if any_thread else {}
-            executor.run_python_lane(plan.functions, own, lambda *args: self.failures.append(args), self._note)
+            executor.run_python_lane(plan.functions, own, lambda *args: self.failures.append(args[2:]), self._note)
 
         threads = [threading.Thread(target=run)]
         if models:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -164,6 +165,18 @@ def test_handled_batches_are_logged_at_info(master, start_worker, monkeypatch):
     worker.ready()
     master.ask("echo", {"x": 1})
     wait_for_log(worker, "WorkerRequestHandle Time Cost")
+
+
+def test_a_stage_that_fails_all_the_time_does_not_fill_the_log(master, start_worker):
+    worker = start_worker(ECHO.replace("return x", "raise ValueError(int(x))"))
+    worker.ready()
+    master.ask("echo", *[{"x": i} for i in range(100)])
+    worker.control.sendall(encode(StopWorker()))
+    assert worker.exit_code() == 0
+    logged = worker.log().count("Traceback (most recent call last)")
+    left_out = re.findall(r"(\d+) failures of method 'echo', stage 1 were left out of the log", worker.log())
+    assert 10 <= logged < 100
+    assert logged + sum(map(int, left_out)) == 100
 
 
 def test_errors_of_stages_are_logged_with_their_traceback(master, start_worker):
