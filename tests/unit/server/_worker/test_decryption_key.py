@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -100,8 +101,30 @@ def test_no_core_is_dumped_while_the_key_is_in_memory(tmp_path):
     assert not core_is_dumped(tmp_path, "inside")
 
 
-def test_core_limits_are_as_before_afterwards():
-    before = resource.getrlimit(resource.RLIMIT_CORE)
-    with received(KEY).in_memory():
-        assert resource.getrlimit(resource.RLIMIT_CORE)[0] in (0, 1)
-    assert resource.getrlimit(resource.RLIMIT_CORE) == before
+LIMITS = """
+import ctypes, os, resource, sys
+from mindspore_serving.server._master.key_pipe import key_pipe
+from mindspore_serving.server._worker.decryption_key import DecryptionKey
+
+def state():
+    return *resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)  # PR_GET_DUMPABLE
+
+resource.setrlimit(resource.RLIMIT_CORE, (int(sys.argv[1]), int(sys.argv[2])))
+before = state()
+with key_pipe(bytes(16)) as fd, DecryptionKey(os.dup(fd)).in_memory():
+    print(*state())
+assert state() == before
+"""
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(0, 4096), (1, 4096), (4096, 4096), (1, 1), (0, 0)])
+def test_dumps_are_forbidden_meanwhile_and_not_afterwards(soft, hard):
+    """A limit of 1 stops every dump; one of 0 lets those to a program through, so the process is not dumpable then."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    if most != resource.RLIM_INFINITY and most < hard:
+        pytest.skip("the limit is lower here")
+    arguments = [sys.executable, "-c", LIMITS, str(soft), str(hard)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    limit, _, dumpable = map(int, done.stdout.split())
+    assert (limit, dumpable) == ((0, 0) if hard == 0 else (1, 1))
