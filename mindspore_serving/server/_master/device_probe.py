@@ -11,13 +11,15 @@ import sys
 from collections.abc import Callable, Iterable
 
 from mindspore_serving import log
+from mindspore_serving.server._master.launch import WITHOUT_WORKING_DIRECTORY
 from mindspore_serving.server._master.merging import Servable
 from mindspore_serving.server.errors import StartError
 
 _KINDS = ("Ascend", "GPU", "CPU")
 """The preferred ones first."""
 _NODES = {"Ascend": ("/dev/davinci[0-9]*",), "GPU": ("/dev/nvidia[0-9]*", "/dev/dxg")}
-_PROBE = f"""
+_PROBE = f"""\
+{WITHOUT_WORKING_DIRECTORY}
 import json, mindspore
 kinds = [kind for kind in {_KINDS} if mindspore.hal.is_available(kind)]
 print("device kinds:", json.dumps(kinds))
@@ -78,13 +80,16 @@ def _checked(servable: Servable, kinds: _Kinds) -> Servable:
 
 
 def _chosen(servable: Servable, enable_lite: bool, kinds: _Kinds, attached: Callable[[], list[str]]) -> Servable:
-    if enable_lite or not servable.device_ids or attached() == ["CPU"]:
+    if enable_lite or not servable.device_ids:
+        return servable
+    devices = [kind for kind in attached() if kind != "CPU"]
+    if not devices:
         return servable
     try:
         found = kinds()
     except StartError as error:
         # It may have no models; if it has, its worker will tell that there is no MindSpore.
-        log.info("servable %s runs on CPU: %s", servable.name, error)
+        log.warning("servable %s runs on CPU, though %s is attached: %s", servable.name, " and ".join(devices), error)
         return servable
     best = next((kind for kind in _KINDS if kind in found), "CPU")
     return servable if best == "CPU" else dataclasses.replace(servable, device_type=best.lower())

@@ -14,11 +14,15 @@ from mindspore_serving.server.control_messages import StartWorker
 
 _LOG_TAIL_BYTES = 4096
 _LOG_TAIL_LINES = 20
-# Not `-m`: that looks for modules in the working directory first, where a file may have the name of a standard module.
-_RUN_WORKER = """\
+WITHOUT_WORKING_DIRECTORY = """\
 import sys
 if sys.path[:1] == [""]:
     del sys.path[0]
+"""
+"""How a program for `python -c` begins, which looks for modules in the working directory first (as `-m` does, and there
+it cannot be stopped): a file there may have the name of a standard module."""
+_RUN_WORKER = f"""\
+{WITHOUT_WORKING_DIRECTORY}
 from mindspore_serving.server._worker.__main__ import main
 main()
 """

@@ -101,9 +101,12 @@ def test_mindspore_is_never_started_for_mindspore_lite():
     assert probe.starts == 0
 
 
-def test_a_mindspore_that_cannot_be_asked_ends_the_start_only_where_a_device_was_asked_for():
+def test_a_mindspore_that_cannot_be_asked_ends_the_start_only_where_a_device_was_asked_for(monkeypatch):
+    warnings = []
+    monkeypatch.setattr(device_probe.log, "warning", lambda text, *values: warnings.append(text % values))
     probe = FakeProbe(error="Failed to get device type")
     assert resolved([servable("none")], probe, ("GPU", "CPU")) == ["none"]
+    assert warnings == ["servable add runs on CPU, though GPU is attached: Failed to get device type"]
     with pytest.raises(StartError, match="Failed to get device type"):
         resolved([servable("gpu")], probe, ("GPU", "CPU"))
 
@@ -136,3 +139,13 @@ def test_a_machine_without_mindspore(monkeypatch, tmp_path):
         StartError, match=r"(?s)Failed to get device type, which MindSpore is needed for: .*there is none"
     ):
         probe_device_kinds()
+
+
+def test_the_working_directory_is_nowhere_to_look_for_modules(monkeypatch, tmp_path):
+    (tmp_path / "working").mkdir()
+    for name in ("json", "mindspore"):
+        (tmp_path / "working" / f"{name}.py").write_text("raise ImportError('from the working directory')")
+    (tmp_path / "mindspore.py").write_text("class hal:\n    is_available = {'GPU': True}.get")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "working")
+    assert probe_device_kinds() == ["GPU"]
