@@ -52,6 +52,16 @@ def too_slow(timeout_s: float) -> HttpRefusal:
     return HttpRefusal(408, f"the body came too slowly, less than 64 KiB in {timeout_s:g} s")
 
 
+def malformed_body() -> HttpRefusal:
+    """400: what follows a body's beginning is not the rest of it."""
+    return HttpRefusal(400, "malformed HTTP request: the body is not what its head says")
+
+
+def stopping() -> HttpRefusal:
+    """503: the server ends before the body has come."""
+    return HttpRefusal(503, "the server is being stopped")
+
+
 def deadline_passed() -> HttpRefusal:
     """504: there is no answer within the time that the client gave."""
     return HttpRefusal(504, "the time that the header Grpc-Timeout gives has passed")

@@ -6,13 +6,13 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.web_request import BaseRequest
 
 from mindspore_serving import log
 from mindspore_serving.server import errors
 from mindspore_serving.server._master.request_path import Target, parse_path, parse_timeout
-from mindspore_serving.server._master.rest_connection import Pace, error_body
+from mindspore_serving.server._master.rest_connection import BodyEnded, Pace, error_body
 from mindspore_serving.server._master.rest_listener import Listener
 from mindspore_serving.server.errors import HttpRefusal
 from mindspore_serving.server.limits import RequestLimits
@@ -44,6 +44,10 @@ class RestServer:
         dispatcher.set_json_limits(limits.max_instances, limits.max_name_bytes, limits.max_json_depth)
         self._calls: dict[int, asyncio.Future[tuple[int, bytes]]] = {}
         """What the dispatcher works on, by its numbers."""
+        self._coming: set[StreamReader] = set()
+        """Bodies that are being read."""
+        self._under_way = 0
+        """Requests that have no answer yet."""
         self._drained: asyncio.Future[None] | None = None
         # No router and no middleware: one handler for everything. Without `handler_cancellation` a client that has gone
         # would not be noticed.
@@ -61,15 +65,17 @@ class RestServer:
         self.listener.stop_accepting()
 
     async def drain(self) -> None:
-        """Returns when no call is at the dispatcher."""
-        if self._calls:
+        """Returns when every request has its answer."""
+        if self._under_way:
             self._drained = self._loop.create_future()
             await self._drained
 
     async def close(self, timeout_s: float) -> None:
-        """Lets answers that are complete go out, then closes all connections."""
+        """Refuses requests whose body has not come, lets answers go out, then closes all connections."""
         self.listener.close()
         self._take_completions()
+        for content in self._coming:
+            content.set_exception(BodyEnded(errors.stopping()))
         self._server.pre_shutdown()
         await self._server.shutdown(timeout_s)
         self._loop.remove_reader(self._completion_fd)
@@ -78,6 +84,7 @@ class RestServer:
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
         request.protocol.head_complete()
         deadline: float | None = None
+        self._under_way += 1
         try:
             if request.method != "POST":
                 raise errors.method_not_allowed()
@@ -85,18 +92,28 @@ class RestServer:
             if _TIMEOUT_HEADER in request.headers:
                 deadline = self._loop.time() + parse_timeout(request.headers[_TIMEOUT_HEADER])
             content = request.content
-            body = content.read_nowait() if content.is_eof() else await self._read(request, target)
+            body = content.read_nowait() if content.is_eof() else await self._read(request, target, deadline)
             if not body:
                 raise errors.empty_body()
             if len(body) > self._max_body_bytes:
                 raise errors.too_large(self._max_body_bytes)
+            return self._answer(*await self._call(target, body, deadline))
         except HttpRefusal as refusal:
             return self._refuse(request, refusal)
+        finally:
+            self._under_way -= 1
+            if not self._under_way and self._drained is not None and not self._drained.done():
+                self._drained.set_result(None)
+
+    async def _call(self, target: Target, body: bytes, deadline: float | None) -> tuple[int, bytes]:
+        """Status and body of the dispatcher's answer."""
+        if deadline is not None and deadline <= self._loop.time():
+            raise errors.deadline_passed()
         call = self._dispatcher.submit_json(*target, body)
         self._calls[call] = future = self._loop.create_future()
         expiry = None if deadline is None else self._loop.call_at(deadline, self._expire, call)
         try:
-            return self._answer(*await future)
+            return await future
         except asyncio.CancelledError:  # the client has gone
             self._drop(call)
             raise
@@ -115,9 +132,8 @@ class RestServer:
         """Nobody waits for the call any more."""
         if self._calls.pop(call, None) is not None:
             self._dispatcher.cancel(call)
-            self._check_drained()
 
-    async def _read(self, request: BaseRequest, target: Target) -> bytes:
+    async def _read(self, request: BaseRequest, target: Target, deadline: float | None) -> bytes:
         """A body that did not come with its head; refused as soon as it is known to be too large, and without a look at
         it where nothing in it could help."""
         if (request.content_length or 0) > self._max_body_bytes:
@@ -129,9 +145,13 @@ class RestServer:
             await request.writer.write(_CONTINUE)
             request.writer.output_size = 0  # the writer counts it as part of the answer
         content, timeout_s = request.content, self._limits.request_timeout_s
-        pace = Pace(
-            self._loop, timeout_s, lambda: content.total_bytes, lambda: content.set_exception(asyncio.TimeoutError())
-        )
+
+        def end(refusal: HttpRefusal) -> None:
+            content.set_exception(BodyEnded(refusal))
+
+        pace = Pace(self._loop, timeout_s, lambda: content.total_bytes, lambda: end(errors.too_slow(timeout_s)))
+        expiry = None if deadline is None else self._loop.call_at(deadline, end, errors.deadline_passed())
+        self._coming.add(content)
         parts: list[bytes] = []
         size = 0
         try:
@@ -140,10 +160,13 @@ class RestServer:
                 size += len(part)
                 if size > self._max_body_bytes:
                     raise errors.too_large(self._max_body_bytes)
-        except asyncio.TimeoutError:
-            raise errors.too_slow(timeout_s) from None
+        except BodyEnded as ended:
+            raise ended.refusal from None
         finally:
+            self._coming.discard(content)
             pace.stop()
+            if expiry is not None:
+                expiry.cancel()
         return b"".join(parts)
 
     def _refuse(self, request: BaseRequest, refusal: HttpRefusal) -> web.StreamResponse:
@@ -151,7 +174,8 @@ class RestServer:
         answer = self._answer(refusal.status, error_body(refusal.text))
         if refusal.status == 405:
             answer.headers["Allow"] = "POST"
-        if refusal.status == 408 or (_expects_continue(request) and not request.content.is_eof()):
+        content = request.content
+        if content.exception() is not None or (_expects_continue(request) and not content.is_eof()):
             # Whether and when the rest of the body follows is the client's choice, so what comes next is unknown.
             answer.force_close()
         return answer
@@ -165,11 +189,6 @@ class RestServer:
             future = calls.pop(call, None)
             if future is not None and not future.done():
                 future.set_result((status, body))
-        self._check_drained()
-
-    def _check_drained(self) -> None:
-        if self._drained is not None and not self._calls and not self._drained.done():
-            self._drained.set_result(None)
 
 
 def _expects_continue(request: BaseRequest) -> bool:

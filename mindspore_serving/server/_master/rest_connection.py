@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,15 +12,14 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_request import BaseRequest
 
 from mindspore_serving import log
+from mindspore_serving.server import errors
+from mindspore_serving.server.errors import HttpRefusal
 from mindspore_serving.server.limits import RequestLimits
 
 _LEAST_BYTES = 64 * 1024
 """What a client has to send, or take, in each `request_timeout_s`."""
 _NEVER_S = 10 * 86_400.0
 _SECOND_LOOK_S = 0.1
-_SILENT = logging.getLogger("mindspore_serving.server.rest.malformed")
-"""What aiohttp says of malformed HTTP: nothing, or anybody could fill the server's output. The client is told."""
-_SILENT.disabled = True
 
 
 class Pace:
@@ -58,13 +56,22 @@ class Pace:
         self._timer = self._loop.call_later(self._timeout_s if enough else _SECOND_LOOK_S, self._look)
 
 
+class BodyEnded(asyncio.TimeoutError):
+    """What a body ends with when its request is refused before all of it has come. A time-out, because that is what
+    aiohttp expects of a body that it reads on after the answer."""
+
+    def __init__(self, refusal: HttpRefusal) -> None:
+        super().__init__(refusal.text)
+        self.refusal = refusal
+
+
 class Connection(web.RequestHandler):
     """aiohttp's connection, which ends when its client is too slow and answers malformed HTTP in JSON."""
 
     __slots__ = (
+        "_begun_after",
         "_body",
         "_ended",
-        "_head_begun",
         "_in_doubt",
         "_limits",
         "_look_timer",
@@ -89,7 +96,6 @@ class Connection(web.RequestHandler):
             keepalive_timeout=_NEVER_S,  # the connection looks after that itself
             access_log=None,
             auto_decompress=False,
-            logger=_SILENT,
         )
         self._limits = limits
         self._ended = ended
@@ -97,9 +103,9 @@ class Connection(web.RequestHandler):
         self._serving = False
         """Whether a request is being answered."""
         self._body: StreamReader | None = None
-        """Of the last request: what is left of it may still come after the answer."""
-        self._head_begun = False
-        """Else whether the head of the next request has begun to come."""
+        """Of the last request that has come: what is left of it may still come after the answer."""
+        self._begun_after = -1
+        """How many requests had come when a head last began to."""
         self._waiting_since = self._loop.time()
         self._look_timer: asyncio.TimerHandle | None = None
         self._in_doubt = False
@@ -120,13 +126,23 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """The time for a head runs from its first bytes."""
-        body_ended = self._body is None or self._body.is_eof()
+        """The time for a head runs from its first bytes, or from the answer to the request before it. (What comes in
+        one piece with the end of that request cannot be told from it.)"""
+        body, count = self._body, self._request_count
+        in_body = body is not None and not body.is_eof()
         # aiohttp itself calls this without data, to go on with what it has.
-        if data and body_ended and not self._serving and not self._head_begun:
-            self._head_begun = True
+        if data and not in_body and not self._head_begun:
+            self._begun_after = count
             self._waiting_since = self._loop.time()
         super().data_received(data)
+        if self._request_count > count:
+            if in_body and not body.is_eof():  # what has come is an error, and the body will never end
+                body.set_exception(BodyEnded(errors.malformed_body()))
+            self._body = self._messages[-1][1]
+
+    @property
+    def _head_begun(self) -> bool:
+        return self._begun_after == self._request_count
 
     def head_complete(self) -> None:
         """A request has come and is going to be answered."""
@@ -138,8 +154,6 @@ class Connection(web.RequestHandler):
             return await super().finish_response(request, *arguments)
         finally:
             self._serving = False
-            self._body = request.content
-            self._head_begun = False
             self._waiting_since = self._loop.time()
 
     def handle_error(
@@ -147,9 +161,10 @@ class Connection(web.RequestHandler):
     ) -> web.StreamResponse:
         """The answer to malformed HTTP, after which the connection ends."""
         self.head_complete()
-        super().handle_error(request, status, exc, message)
         if status == 500:
             log.error("a RESTful request failed", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun, so there can be no other")
         too_long, too_many = isinstance(exc, LineTooLong), "Too many headers" in (message or "")
         if too_long:
             text = f"the request line or a header is longer than {self._limits.max_header_bytes} bytes"
@@ -165,6 +180,11 @@ class Connection(web.RequestHandler):
         )
         answer.force_close()
         return answer
+
+    def log_exception(self, *arguments: Any, **options: Any) -> None:
+        """aiohttp cannot go on, and ends the connection. Malformed HTTP does not come here, or anybody could fill the
+        log."""
+        log.error(*arguments, **options)
 
     def pause_writing(self) -> None:
         """The client does not take what it asked for as fast as it comes."""

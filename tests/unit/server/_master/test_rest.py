@@ -8,7 +8,7 @@ import json
 import pytest
 
 from .conftest import BODY_LIMIT as LIMIT
-from .conftest import Connection
+from .conftest import Connection, error
 
 MODEL_MISSING = "please check url, the keyword:[model] must contain."
 UNKNOWN = b"POST /model/nobody:m HTTP/1.1\r\nHost: x\r\n"
@@ -167,14 +167,51 @@ def test_a_time_out_that_passes_is_an_answer(run):
         assert not connection.dispatcher.cancelled
         await connection.later(1)
         status, _, body = await connection.answer()
-        assert (status, json.loads(body)) == (
-            504,
-            {"error_msg": "the time that the header Grpc-Timeout gives has passed"},
-        )
+        assert (status, error(body)) == (504, LATE)
         assert connection.dispatcher.cancelled == [call]
         await asyncio.wait_for(connection.server.drain(), 10)
         connection.send(request(b"x"))  # the connection goes on
         await connection.submitted(2)
+
+    run(scenario)
+
+
+LATE = "the time that the header Grpc-Timeout gives has passed"
+
+
+def test_a_time_out_that_passes_before_the_body_has_come(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Grpc-Timeout: 10S\r\nContent-Length: 9\r\n\r\nbegun")
+        await connection.later(9)
+        await connection.later(1)
+        status, headers, body = await connection.answer()
+        assert (status, headers["connection"], error(body)) == (504, "close", LATE)
+        assert await connection.end() == b""
+        assert not connection.dispatcher.submitted
+
+    run(scenario)
+
+
+def test_a_body_that_comes_in_time(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Grpc-Timeout: 10S\r\nContent-Length: 9\r\n\r\nbegun")
+        await connection.later(9)
+        connection.send(b"done")
+        call = await connection.submitted()
+        await connection.later(1)
+        status, _, body = await connection.answer()
+        assert (status, error(body)) == (504, LATE)
+        assert connection.dispatcher.cancelled == [call]
+
+    run(scenario)
+
+
+def test_a_request_that_is_late_already_is_not_begun(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(request(b"x", HEAD + b"Grpc-Timeout: 0S\r\n"))
+        status, _, body = await connection.answer()
+        assert (status, error(body)) == (504, LATE)
+        assert not connection.dispatcher.submitted
 
     run(scenario)
 
@@ -202,6 +239,35 @@ def test_drain_waits_for_the_calls(run):
         connection.dispatcher.complete(call, 200, b"{}")
         await asyncio.wait_for(drained, 10)
         assert (await connection.answer())[0] == 200
+
+    run(scenario)
+
+
+def test_drain_waits_for_a_body_that_comes(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Content-Length: 4\r\n\r\nbo")
+        await connection.later(0)
+        drained = asyncio.ensure_future(connection.server.drain())
+        await connection.later(0)
+        connection.send(b"dy")
+        call = await connection.submitted()
+        assert not drained.done()
+        connection.dispatcher.complete(call, 200, b"{}")
+        await asyncio.wait_for(drained, 10)
+        assert (await connection.answer())[0] == 200
+
+    run(scenario)
+
+
+def test_close_answers_whose_body_has_not_come(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Content-Length: 4\r\n\r\nbo")
+        await connection.later(0)
+        await connection.server.close(1)
+        connection.closed = True
+        status, headers, body = await connection.answer()
+        assert (status, headers["connection"], error(body)) == (503, "close", "the server is being stopped")
+        assert await connection.end() == b""
 
     run(scenario)
 

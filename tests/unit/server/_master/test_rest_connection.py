@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
+from aiohttp import web
 
+from mindspore_serving.server._master import rest_connection
 from mindspore_serving.server._master.rest_connection import Pace
 from mindspore_serving.server.limits import RequestLimits
 
@@ -47,6 +50,38 @@ def test_each_head_has_its_own_time(run):
         connection.send(REQUEST[:20])
         await connection.too_late(30)
         assert (await connection.answer())[0] == 408
+
+    run(scenario)
+
+
+def test_a_head_that_begins_before_the_answer_has_its_time_from_that_on(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(REQUEST)
+        call = await connection.submitted()
+        connection.send(REQUEST[:20])
+        await connection.later(29)
+        connection.dispatcher.complete(call, 200, b"{}")
+        assert (await connection.answer())[0] == 200
+        await connection.later(29)
+        connection.send(REQUEST[20:40])
+        await connection.too_late(1)
+        assert (await connection.answer())[0] == 408
+
+    run(scenario)
+
+
+def test_a_head_that_was_all_there_before_the_answer_leaves_an_idle_connection(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(REQUEST)
+        await connection.submitted()
+        connection.send(REQUEST[:20])
+        await connection.later(0)
+        connection.send(REQUEST[20:])
+        for count in (1, 2):
+            connection.dispatcher.complete(await connection.submitted(count), 200, b"{}")
+            assert (await connection.answer())[0] == 200
+        await connection.later(99)
+        await connection.answered()
 
     run(scenario)
 
@@ -171,6 +206,52 @@ MALFORMED = [
     (b"POST /" + b"a" * 301 + b" HTTP/1.1\r\n\r\n", 431, "the request line or a header is longer than 300 bytes"),
     (HEAD + b"".join(b"A%d: 1\r\n" % i for i in range(9)) + b"\r\n", 431, "there are more than 8 headers"),
 ]
+
+
+@pytest.mark.parametrize("chunks", [b"", b"1\r\nx\r\n", b"3\r\nx"])
+def test_a_malformed_body(run, chunks):
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Transfer-Encoding: chunked\r\n\r\n", chunks)
+        await connection.later(0)
+        connection.send(b"junk\r\n")
+        status, headers, body = await connection.answer()
+        assert (status, headers["connection"]) == (400, "close")
+        assert error(body) == "malformed HTTP request: the body is not what its head says"
+        assert await connection.end() == b""
+        assert not connection.dispatcher.submitted
+
+    run(scenario)
+
+
+def test_malformed_http_is_not_logged_whatever_the_host_program_does_to_loggers(run, caplog):
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(("aiohttp", "mindspore_serving")):
+            logging.getLogger(name).disabled = False
+    caplog.set_level(logging.DEBUG)
+
+    async def scenario(connection: Connection) -> None:
+        connection.send(HEAD, b"Content-Length: x\r\n\r\n")
+        assert (await connection.answer())[0] == 400
+
+    run(scenario)
+    assert [record for record in caplog.records if "aiohttp" in record.pathname] == []
+
+
+def test_an_error_that_aiohttp_cannot_handle_is_logged(run, monkeypatch):
+    logged = []
+    monkeypatch.setattr(rest_connection.log, "error", lambda *arguments, exc_info: logged.append(exc_info))
+
+    async def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def scenario(connection: Connection) -> None:
+        monkeypatch.setattr(web.Response, "prepare", fails)
+        connection.send(REQUEST)
+        connection.dispatcher.complete(await connection.submitted(), 200, b"{}")
+        assert await connection.end() == b""
+
+    run(scenario)
+    assert [type(error) for error in logged] == [ZeroDivisionError]
 
 
 @pytest.mark.parametrize(("sent", "status", "text"), MALFORMED)
