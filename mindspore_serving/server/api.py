@@ -164,8 +164,10 @@ def start_restful_server(
             success, listening on <address>` on standard output tells the real one.
         max_msg_mb_size (int): Largest body of a request in MiB, 1 to 512. Default 100.
         ssl_config (SSLConfig, optional): Speak HTTPS (TLS 1.2 or newer) only. Default None: HTTP.
-        always_200 (bool): Answer errors with status 200, for clients that look into the body only. Default False:
-            errors have their status (400, 404, 405, 408, 413, 429, 431, 500, 503, 504).
+        always_200 (bool): Answer requests that fail with status 200, for clients that look into the body only. Default
+            False: they have their status (400, 404, 405, 408, 413, 429, 500, 503, 504). What is no request keeps its
+            status (malformed HTTP 400; a head that comes too slowly 408 or is too long 431; a connection too many 503),
+            and so does a failure of the RESTful server itself (500).
         limits (RequestLimits, optional): What clients may send. Default None: `RequestLimits()`.
 
     Raises:

@@ -254,8 +254,9 @@ def test_an_error_that_aiohttp_cannot_handle_is_logged(run, monkeypatch):
     assert [type(error) for error in logged] == [ZeroDivisionError]
 
 
+@pytest.mark.parametrize("always_200", [False, True])
 @pytest.mark.parametrize(("sent", "status", "text"), MALFORMED)
-def test_malformed_http_is_answered_in_json_and_ends_the_connection(run, sent, status, text):
+def test_malformed_http_is_answered_in_json_and_ends_the_connection(run, sent, status, text, always_200):
     async def scenario(connection: Connection) -> None:
         connection.send(sent)
         got, headers, body = await connection.answer()
@@ -263,4 +264,4 @@ def test_malformed_http_is_answered_in_json_and_ends_the_connection(run, sent, s
         assert error(body).startswith(text)
         assert await connection.end() == b""
 
-    run(scenario, limits=RequestLimits(max_header_bytes=300, max_headers=8))
+    run(scenario, always_200, RequestLimits(max_header_bytes=300, max_headers=8))
