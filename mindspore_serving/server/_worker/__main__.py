@@ -32,6 +32,8 @@ _SWITCH_INTERVAL_S = 0.0005
 _END_TIMEOUT_S = 0.5
 """How long an orderly end may take: a stage that runs longer is cut off, the master gives its instances to others."""
 _EXIT_CRASHED = 1
+_leaving = threading.Lock()
+"""Taken for good by the first thread that ends the process: its exit code counts."""
 
 
 class Worker:
@@ -52,7 +54,9 @@ class Worker:
             stop_executor()
 
     def leave_on_signal(self, number: int) -> None:
-        """Tells the master and ends."""
+        """Tells the master and ends, unless that is where the signal comes from (see `end_children`)."""
+        if _leaving.locked():
+            return
         self._control.send(WorkerLeaving(f"signal {signal.Signals(number).name}"))
         self.end()
 
@@ -85,6 +89,7 @@ def leave(code: int) -> NoReturn:
     """Ends the process at once, from any thread."""
     sys.stdout.flush()
     sys.stderr.flush()
+    _leaving.acquire()
     end_children()
     os._exit(code)
 

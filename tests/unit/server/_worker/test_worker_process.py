@@ -159,6 +159,26 @@ def test_children_of_the_servable_end_with_it(master, start_worker):
         os.sched_yield()
 
 
+SLOW_END = """
+import os, threading
+kill, signalled = os.killpg, threading.Event()
+
+def kill_slowly(*arguments):
+    kill(*arguments)
+    signalled.wait(1)  # nobody sets it: the signal thread gets its turn
+
+os.killpg = kill_slowly
+raise ValueError("cannot be loaded")
+"""
+
+
+def test_the_end_of_its_children_does_not_look_like_a_signal_to_the_worker(start_worker):
+    worker = start_worker(SLOW_END)
+    assert isinstance(worker.message(), WorkerFailed)
+    assert worker.message() is None, "it does not say that it leaves"
+    assert worker.exit_code() == 3
+
+
 def test_handled_batches_are_logged_at_info(master, start_worker, monkeypatch):
     monkeypatch.setenv("GLOG_v", "1")
     worker = start_worker(ECHO)
