@@ -33,6 +33,10 @@ std::vector<std::byte> DataOf(const BlockTensor &tensor, const Place &place, Byt
   return {data.begin(), data.end()};
 }
 
+bool LiesIn(const BlockTensor &tensor, uint64_t offset, uint64_t bytes) {
+  return tensor.offset >= offset && tensor.size_bytes <= bytes && tensor.offset - offset <= bytes - tensor.size_bytes;
+}
+
 void CheckTensor(const BlockTensor &tensor, const Place &place, ByteSpan block) {
   FUZZ_REQUIRE(IsText(tensor.dtype) || IsNumeric(tensor.dtype));
   FUZZ_REQUIRE(tensor.shape.rank() <= kMaxRank);
@@ -40,12 +44,10 @@ void CheckTensor(const BlockTensor &tensor, const Place &place, ByteSpan block) 
   FUZZ_REQUIRE(count.has_value());
   FUZZ_REQUIRE(IsText(tensor.dtype) ? *count == 1 : *count * ElementBytes(tensor.dtype) == tensor.size_bytes);
   if (tensor.segment == place.written) {
-    FUZZ_REQUIRE(tensor.offset >= place.offset && tensor.offset % 64 == 0);
-    FUZZ_REQUIRE(tensor.offset + tensor.size_bytes <= place.offset + block.size());
+    FUZZ_REQUIRE(tensor.offset % 64 == 0 && LiesIn(tensor, place.offset, block.size()));
     DataOf(tensor, place, block);
   } else {
-    FUZZ_REQUIRE(place.other_bytes > 0 && tensor.offset >= place.other_offset);
-    FUZZ_REQUIRE(tensor.offset + tensor.size_bytes <= place.other_offset + place.other_bytes);
+    FUZZ_REQUIRE(place.other_bytes > 0 && LiesIn(tensor, place.other_offset, place.other_bytes));
   }
 }
 

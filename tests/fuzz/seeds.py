@@ -29,15 +29,18 @@ def _recorded(file: str, mark: str = "> ") -> list[str]:
     return [line[2:] for line in (_GOLDEN / file).read_text().splitlines() if line.startswith(mark)]
 
 
-def _block(place: bytes, *tensors: tuple[int, tuple[int, ...], int], error: bytes = b"") -> bytes:
-    """A block (shm/block.h) behind the bytes that say where it lies; tensors are dtype, dims, size in bytes."""
+def _block(place: bytes, *tensors: tuple[int, tuple[int, ...], int], error: bytes = b"", shift: int = 0) -> bytes:
+    """A block (shm/block.h) behind the bytes that say where it lies; tensors are dtype, dims, size in bytes.
+
+    `shift` moves where the data is said to lie.
+    """
     header = struct.pack("<IIIIq", 0x4B4C4253, len(tensors), 1 if error else 0, len(error), 2 if error else 0)
     data_at = len(header) + sum(32 + 8 * len(dims) for _, dims, _ in tensors)
     records = b""
     for dtype, dims, size in tensors:
         data_at = -(-data_at // 64) * 64
-        records += struct.pack(f"<IIIIQQ{len(dims)}q", dtype, len(dims), 1, 0, data_at, size, *dims)
-        data_at += size
+        records += struct.pack(f"<IIIIQQ{len(dims)}q", dtype, len(dims), 1, 0, data_at + shift, size, *dims)
+        data_at += min(size, 64)
     return place + (header + records + error).ljust(data_at, b"\0")
 
 
@@ -52,6 +55,8 @@ def seeds() -> dict[str, list[bytes]]:
         "base64": [text.encode("latin-1") for text in _BASE64],
         "block": [
             _block(in_reply_segment, (11, (2, 3), 24), (13, (), 5), (8, (0,), 0)),
+            _block(in_reply_segment, (3, (2**63 - 64,), 2**63 - 64), shift=2**63),  # it ends past 64 bits
+            _block(bytes([0, 0, 1, 1, 0, 16]), (3, (2**63 - 64,), 2**63 - 64), shift=2**63),
             _block(in_reply_segment, error=b"what went wrong"),
         ],
     }
