@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "dispatch/result_reader.h"
+#include "dispatch/worker_link.h"
 #include "fuzz_input.h"
 #include "hostile_end.h"
 
@@ -150,7 +151,7 @@ class Victim {
     }
     MethodInfo method{"method", {"x"}, {"a", "b", "c"}, 0, 8, false};
     method.outputs.resize(1 + input_.Below(3));
-    const InstanceResult result = ReadResult(channel_, where, method);
+    const InstanceResult result = ReadResult(link_, where, method);
     FUZZ_REQUIRE(result.error || result.outputs.size() == method.outputs.size());
     FUZZ_REQUIRE(!result.error || (result.outputs.empty() && IsValidUtf8(result.error.text)));
     for (const OutputTensor &output : result.outputs) {
@@ -181,6 +182,7 @@ class Victim {
   const bool is_master_;
   std::map<uint64_t, uint64_t> blocks_;  // offset and size of what Allocate gave and nobody released
   std::vector<InstanceResult> results_;
+  WorkerLink link_{1, "hostile", channel_, true, {}};
 };
 
 void CheckChannel(FuzzInput input) {

@@ -1,5 +1,5 @@
 // The bytes are decoded as a PredictReply by the C++ client's decoder and by protobuf's own parser: what ours takes, theirs
-// takes too and finds the same in it.
+// takes too and finds the same in it; and it is found again in its re-encoded form, as a reply and as a request.
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/stubs/logging.h>
 
@@ -41,6 +41,7 @@ void CheckTensor(const OutputTensor &ours, const proto::Tensor &theirs) {
     FUZZ_REQUIRE(theirs.bytes_val_size() == 1 && Text(ours.data) == theirs.bytes_val(0));
   } else {
     FUZZ_REQUIRE(Text(ours.data) == theirs.data());
+    FUZZ_REQUIRE(ours.shape.ElementCount().value() * ElementBytes(ours.dtype) == ours.data.size());
   }
 }
 
@@ -67,6 +68,51 @@ void CheckReply(const Reply &ours, const proto::PredictReply &theirs) {
   }
 }
 
+std::string Join(const std::vector<EncodedPiece> &pieces) {
+  std::string bytes;
+  for (const EncodedPiece &piece : pieces) {
+    bytes.append(reinterpret_cast<const char *>(piece.bytes.data()), piece.bytes.size());
+  }
+  return bytes;
+}
+
+bool SameTensor(const OutputTensor &a, const OutputTensor &b) {
+  return a.name == b.name && a.dtype == b.dtype && a.shape == b.shape && std::ranges::equal(a.data, b.data);
+}
+
+bool SameError(const Error &a, const Error &b) {
+  return static_cast<bool>(a) == static_cast<bool>(b) && (!a || (a.code == b.code && TextOf(a) == TextOf(b)));
+}
+
+bool SameReply(const Reply &a, const Reply &b) {
+  return a.servable == b.servable && a.method == b.method && a.version == b.version && SameError(a.error, b.error) &&
+         std::ranges::equal(a.instances, b.instances, [](const InstanceResult &x, const InstanceResult &y) {
+           return SameError(x.error, y.error) && (x.error || std::ranges::equal(x.outputs, y.outputs, SameTensor));
+         });
+}
+
+void CheckAsRequest(const Reply &reply) {
+  std::vector<std::vector<OutputTensor>> instances;
+  for (const InstanceResult &instance : reply.instances) {
+    instances.push_back(instance.outputs);
+  }
+  const std::string bytes = Join(EncodePredictRequest(reply.servable, reply.method, reply.version, instances));
+  const ByteSpan piece = std::as_bytes(std::span(bytes));
+  const auto request = DecodePredictRequest({&piece, 1}, nullptr, {.max_name_bytes = bytes.size()});
+  FUZZ_REQUIRE(request->servable == reply.servable && request->method == reply.method);
+  FUZZ_REQUIRE(request->version == reply.version && request->instances.size() == instances.size());
+  for (size_t i = 0; i < instances.size(); ++i) {
+    FUZZ_REQUIRE(std::ranges::equal(request->instances[i].items, instances[i], [](const InputTensor &x, const OutputTensor &y) {
+      return x.text_count == (IsText(y.dtype) ? 1 : 0) && SameTensor({x.name, x.dtype, x.shape, x.data.bytes(), {}}, y);
+    }));
+  }
+}
+
+void CheckAsReply(const Reply &reply) {
+  const std::string bytes = Join(EncodePredictReply(reply));
+  FUZZ_REQUIRE(SameReply(DecodePredictReply(std::as_bytes(std::span(bytes)), nullptr), reply));
+}
+
 void CheckMessage(ByteSpan message) {
   constexpr int kDeeperThanOurs = 300;
   const ExactCopy copy(message);
@@ -84,6 +130,8 @@ void CheckMessage(ByteSpan message) {
   }
   FUZZ_REQUIRE(accepted);
   CheckReply(*ours, theirs);
+  CheckAsReply(*ours);
+  CheckAsRequest(*ours);
 }
 
 }  // namespace

@@ -1,16 +1,22 @@
 #!/usr/bin/env bash
-# Builds the fuzz targets and runs each for the given number of seconds, as many at once as there are processors:
-#   bash tests/fuzz/run.sh SECONDS [TARGET...]
+# Builds the fuzz targets and runs each for the given number of seconds, JOBS at once (as many as there are processors):
+#   bash tests/fuzz/run.sh [-j JOBS] SECONDS [TARGET...]
 # Inputs that reached something new stay in build/fuzz/corpus/ for the next time. An input that something is wrong with is
-# left in build/fuzz/findings/; run it alone with build/fuzz/tests/fuzz/TARGET_fuzz FILE. SERVING_FUZZ_JOBS sets how many
-# run at once, SERVING_FUZZ_DIR another directory than build/fuzz, CXX another Clang than clang++.
+# left in build/fuzz/findings/; run it alone with build/fuzz/tests/fuzz/TARGET_fuzz FILE. SERVING_FUZZ_DIR names another
+# directory than build/fuzz, CXX another Clang than clang++.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 # shellcheck source=scripts/steps.sh
 . scripts/steps.sh
 
-usage="bash tests/fuzz/run.sh SECONDS [TARGET...]"
-all_targets=(protobuf_request protobuf_reply protobuf_client json_request json_reply base64 block channel dispatcher)
+usage="bash tests/fuzz/run.sh [-j JOBS] SECONDS [TARGET...]"
+all_targets=(protobuf_request protobuf_reply protobuf_client services json_request json_reply base64 block channel dispatcher)
+jobs=$(nproc)
+while getopts j: option; do
+  [[ $option = j && $OPTARG =~ ^[1-9][0-9]*$ ]] || fail "-j wants how many targets run at once" "$usage"
+  jobs=$OPTARG
+done
+shift $((OPTIND - 1))
 [[ ${1:-} =~ ^[1-9][0-9]*$ ]] || fail "the time for each target is missing" "$usage"
 seconds=$1
 shift
@@ -88,7 +94,7 @@ reap() {
   unset "target_of[$pid]"
 }
 for target in "${targets[@]}"; do
-  if [ ${#target_of[@]} -ge "${SERVING_FUZZ_JOBS:-$(nproc)}" ]; then
+  if [ ${#target_of[@]} -ge "$jobs" ]; then
     reap
   fi
   fuzz "$target" &

@@ -51,6 +51,7 @@ def seeds() -> dict[str, list[bytes]]:
     found = {
         "protobuf_request": [bytes.fromhex(text) for text in _recorded("protobuf.txt")],
         "protobuf_client": [bytes.fromhex(text) for text in _recorded("protobuf.txt", "< ")],
+        "services": [b"\x0a\x00", b"\x3a\x00", b"\x22\x06Tensor", b"\x2a\x04\x0a\x00\x10\x01", b"\x1a\x01x"],
         "json_request": [text.encode() for text in [*_recorded("json.txt"), *_JSON]],
         "base64": [text.encode("latin-1") for text in _BASE64],
         "block": [
