@@ -30,6 +30,39 @@ step() {
   fi
 }
 
+# begin NAME COMMAND...: runs the command, a function of steps, beside what follows, to which it leaves the processors.
+# finish NAME: waits for it, shows what it said, and ends the script if it failed.
+declare -A begun=()
+begin() {
+  local name=$1
+  shift
+  set -m  # in a process group of its own, for stop_begun
+  (
+    renice -n 10 -p "$BASHPID" >/dev/null
+    "$@"
+  ) </dev/null >"$log_dir/$name.log" 2>&1 &
+  set +m
+  begun[$name]=$!
+}
+
+finish() {
+  local code=0
+  wait "${begun[$1]}" || code=$?
+  unset "begun[$1]"
+  cat "$log_dir/$1.log"
+  if [ "$code" -ne 0 ]; then
+    exit "$code"
+  fi
+}
+
+# stop_begun: ends what was begun and not finished, for when the script ends early.
+stop_begun() {
+  local group
+  for group in "${begun[@]}"; do
+    kill -- "-$group" 2>/dev/null || true
+  done
+}
+
 # say TEXT: one line of progress.
 say() {
   echo "==> $*"
