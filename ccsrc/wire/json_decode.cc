@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "wire/json_codec.h"
+#include "wire/json_number_lists.h"
 #include "wire/json_tensor.h"
 
 namespace mindspore::serving {
@@ -94,8 +95,8 @@ element Parse(std::string_view body, size_t max_depth, simdjson::dom::parser *pa
 
 class JsonRequestDecoder {
  public:
-  JsonRequestDecoder(size_t body_bytes, const RequestLimits &limits, Request *request)
-      : body_bytes_(body_bytes), limits_(limits), request_(*request) {}
+  JsonRequestDecoder(const JsonNumberLists &lists, size_t body_bytes, const RequestLimits &limits, Request *request)
+      : lists_(lists), body_bytes_(body_bytes), limits_(limits), request_(*request) {}
 
   void Decode(element document) {
     const element instances = FindInstances(document);
@@ -171,7 +172,8 @@ class JsonRequestDecoder {
     }
     CheckName("the name of an input", field.name, limits_);
     try {
-      InputTensor tensor = JsonTensor(field.value, body_bytes_, request_.memory());
+      const auto read = lists_.Find(field.value);
+      InputTensor tensor = read ? *read : JsonTensor(field.value, body_bytes_, request_.memory());
       tensor.name = CopyName(field.name);
       return tensor;
     } catch (const ServingError &error) {
@@ -195,6 +197,7 @@ class JsonRequestDecoder {
 
   static constexpr size_t kMaxKnownNames = 8;
 
+  const JsonNumberLists &lists_;
   const size_t body_bytes_;
   const RequestLimits &limits_;
   Request &request_;
@@ -212,9 +215,11 @@ std::unique_ptr<Request> DecodeJsonRequest(ByteSpan body, std::string servable, 
   request->servable = std::move(servable);
   request->method = std::move(method);
   request->version = version;
+  const std::string_view text(reinterpret_cast<const char *>(body.data()), body.size());
+  const JsonNumberLists lists(text, limits.max_json_depth, request->memory());
   simdjson::dom::parser parser;
-  const element document = Parse({reinterpret_cast<const char *>(body.data()), body.size()}, limits.max_json_depth, &parser);
-  JsonRequestDecoder(body.size(), limits, request.get()).Decode(document);
+  const element document = Parse(lists.text(), limits.max_json_depth, &parser);
+  JsonRequestDecoder(lists, body.size(), limits, request.get()).Decode(document);
   return request;
 }
 
