@@ -47,6 +47,7 @@ class WorkerHandle:
         self._loop = loop
         self._listener = listener
         self._reader = MessageReader()
+        self._unsent = bytearray()
         self._kill_timer: asyncio.TimerHandle | None = None
         self.spec = spec
         self.channel = channel
@@ -83,11 +84,11 @@ class WorkerHandle:
         return self._pidfd
 
     def send(self, message: Message) -> None:
-        """Sends a message; a worker that has gone is told of by its exit, not here."""
-        try:
-            self._control.send(encode(message))
-        except OSError as error:
-            log.info("cannot send to worker %s, pid %d: %s", self.spec.label, self.pid, error)
+        """Sends a message, as fast as the worker takes it; one that has gone is told of by its exit, not here."""
+        waits = bool(self._unsent)
+        self._unsent += encode(message)
+        if not waits:
+            self._send_rest()
 
     def terminate(self) -> None:
         """SIGTERM: asks a process that does not read its messages yet to end. (SIGINT may be ignored: shells do so to
@@ -111,6 +112,19 @@ class WorkerHandle:
             self._process.kill()
             self._process.wait()
             raise
+
+    def _send_rest(self) -> None:
+        try:
+            del self._unsent[: self._control.send(self._unsent)]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            log.info("cannot send to worker %s, pid %d: %s", self.spec.label, self.pid, error)
+            self._unsent.clear()
+        if self._unsent:
+            self._loop.add_writer(self._control, self._send_rest)
+        elif self._control_open:
+            self._loop.remove_writer(self._control)
 
     def _on_control(self) -> None:
         """Reads everything that has come and reports it."""
@@ -157,6 +171,8 @@ class WorkerHandle:
         if self._control_open:
             self._control_open = False
             self._loop.remove_reader(self._control)
+            self._loop.remove_writer(self._control)
+            self._unsent.clear()
             self._control.close()
             if self._alive:
                 self._kill_timer = self._loop.call_later(_EXIT_AFTER_EOF_S, self.kill)
