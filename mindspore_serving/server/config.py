@@ -26,7 +26,8 @@ class ServableStartConfig:
             Ascend or GPU, where MindSpore can use one; else, and with MindSpore Lite, the CPU.
         num_parallel_workers (int): Workers at least, 0 to 64; what exceeds the devices runs Python stages only.
             Default 0.
-        dec_key (bytes, optional): Key of encrypted models, 16, 24 or 32 bytes. Default None: not encrypted.
+        dec_key (bytes, optional): Key of the models, 16, 24 or 32 bytes; all of them must be encrypted MindIR files
+            then. Default None: not encrypted.
         dec_mode (str): 'AES-GCM' (default) or 'AES-CBC'.
 
     Raises:

@@ -24,7 +24,7 @@ class EngineChoice:
     """The engine of one model."""
 
     engine: str
-    """'mindspore' or 'onnxruntime'."""
+    """'mindspore' or 'onnxruntime'; 'mindspore_lite' where the whole server uses that."""
     why: str
     converted: tuple[Converted, ...] = ()
     """A MindIR model's files for ONNX Runtime."""
@@ -70,7 +70,7 @@ def _without_conversion(
             raise RuntimeError(f"model file '{os.path.join(directory, file)}' does not exist")
     on_cpu = device_type in ("cpu", "none")
     if model.format == "onnx":
-        return _for_onnx(model, on_cpu, device_type)
+        return _for_onnx(model, on_cpu, device_type, encrypted)
     if model.format != "mindir":
         return EngineChoice(MINDSPORE, f"the format is {model.format}")
     if not on_cpu:
@@ -91,11 +91,13 @@ def _without_conversion(
     return _mindspore_instead(model, why_not)
 
 
-def _for_onnx(model: ModelDeclaration, on_cpu: bool, device_type: str) -> EngineChoice:
+def _for_onnx(model: ModelDeclaration, on_cpu: bool, device_type: str, encrypted: bool) -> EngineChoice:
     if not on_cpu:
         raise RuntimeError(f"Not support device type {device_type} and model type ONNX. ")
     if engine_option(model) == MINDSPORE:
         raise RuntimeError(f"model '{model.key}' is an ONNX file, which engine='{MINDSPORE}' cannot run")
+    if encrypted:
+        raise RuntimeError(f"model '{model.key}' is an ONNX file, which cannot be encrypted, but a dec_key is given")
     if missing_package() == ONNXRUNTIME:
         raise RuntimeError(f"model '{model.key}' is an ONNX file, and the package onnxruntime is not installed")
     return EngineChoice(ONNXRUNTIME, "the file is ONNX")

@@ -119,6 +119,12 @@ def test_the_models_own_choice_wins_over_the_environment(start, monkeypatch):
             ["MINDSPORE_SERVING_ENGINE_THREADS should be a number >= 1, but actually '0'"],
         ),
         (one("norm.onnx", "mindspore"), {}, {}, ["model 'norm.onnx' is an ONNX file"]),
+        (
+            one("norm.onnx"),
+            {},
+            {"dec_key": b"0123456789ABCDEF"},
+            ["model 'norm.onnx' is an ONNX file, which cannot be encrypted, but a dec_key is given"],
+        ),
         (one("missing.onnx"), {}, {}, ["missing.onnx' does not exist"]),
         (one("bad.onnx"), {}, {}, ["model file 'bad.onnx' cannot be loaded as ONNX"]),
         (one("norm.onnx"), {}, {"device_type": "ascend"}, ["Not support device type ascend and model type ONNX"]),
