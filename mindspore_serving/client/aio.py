@@ -71,19 +71,20 @@ class Client(Target):
         Raises:
             RuntimeError: an instance is not a dict, or a value cannot be sent; nothing was sent then. Or the server's
                 reply makes no sense, or another event loop runs than at the first call.
+            TypeError: the name of an input is no `str`; nothing was sent then.
             ValueError: the client is closed.
         """
         request = self._encode(instances)
         self._connect()
+        # Gathered, a call that ends with the client cancels itself and not this task; who cancels the task cancels it.
         call = self._predict(request, timeout=self._timeout(timeout_s))
-        try:
-            reply = await call
-        except grpc.RpcError as error:
-            return failed_call(error)
-        except asyncio.CancelledError:
-            if self._closed and not _task_is_cancelled():
-                return {"error": f"Grpc Error, {grpc.StatusCode.CANCELLED.value}, {_CLOSED}"}
-            raise
+        (reply,) = await asyncio.gather(call, return_exceptions=True)
+        if isinstance(reply, asyncio.CancelledError):
+            return {"error": f"Grpc Error, {grpc.StatusCode.CANCELLED.value}, {_CLOSED}"}
+        if isinstance(reply, grpc.RpcError):
+            return failed_call(reply)
+        if isinstance(reply, BaseException):
+            raise reply
         return decode_reply(reply)
 
     async def close(self) -> None:
@@ -111,9 +112,3 @@ class Client(Target):
         self.channel = self._open_channel(grpc.aio)
         self._predict = self.channel.unary_unary(PREDICT)  # bytes to bytes
         self._loop = loop
-
-
-def _task_is_cancelled() -> bool:
-    """Whether somebody cancelled the running task, and not only the call it waits for. Python 3.10 does not tell."""
-    task = asyncio.current_task()
-    return task is not None and hasattr(task, "cancelling") and task.cancelling() > 0

@@ -15,6 +15,15 @@ def check_str(parameter: str, value: Any) -> str:
     return value
 
 
+def check_name(parameter: str, value: Any) -> str:
+    """A non-empty `str` that can be sent, so one without half of a surrogate pair."""
+    try:
+        check_str(parameter, value).encode()
+    except UnicodeEncodeError as error:
+        raise RuntimeError(f"Parameter '{parameter}' is not valid Unicode: {error}") from error
+    return value
+
+
 def check_version(parameter: str, value: Any) -> int:
     """An `int` from 0 to the largest the protocol carries; no `bool`, no numpy integer."""
     if not isinstance(value, int) or isinstance(value, bool):

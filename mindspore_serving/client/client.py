@@ -69,6 +69,8 @@ class Client(Target):
         Raises:
             RuntimeError: an instance is not a dict, or a value cannot be sent; nothing was sent then. Or the server's
                 reply makes no sense.
+            TypeError: the name of an input is no `str`; nothing was sent then.
+            ValueError: the client is closed.
         """
         request = self._encode(instances)
         try:
@@ -80,9 +82,19 @@ class Client(Target):
     def infer_async(
         self, instances: Instances, *, timeout_s: float | None = None
     ) -> ClientGrpcAsyncResult | ClientGrpcAsyncError:
-        """Starts a call and returns at once; `.result()` waits for what `infer` would return.
+        """Starts a call and returns at once.
 
-        Takes and checks what `infer` does. Unlike there, a failed call makes `result()` raise `grpc.RpcError`.
+        Args:
+            instances: as for `infer`.
+            timeout_s: seconds, from now on, after which the call is given up. Default: None, as the client was built.
+
+        Returns:
+            An object whose `result()` waits for what `infer` would return. Unlike there, a failed call makes `result()`
+            raise `grpc.RpcError` and prints nothing.
+
+        Raises:
+            RuntimeError, TypeError, ValueError: as `infer`, at once; only a reply that makes no sense is raised by
+                `result()`.
 
         >>> pending = [client.infer_async(instance) for instance in instances]
         >>> results = [call.result() for call in pending]

@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from mindspore_serving.client.checks import check_str, check_timeout, check_version
+from mindspore_serving.client.checks import check_name, check_timeout, check_version
 from mindspore_serving.client.request import Instances, encode_request
 from mindspore_serving.client.ssl import SSLConfig, channel_credentials
 
@@ -29,9 +29,9 @@ class Target:
         ssl_config: SSLConfig | None,
         timeout_s: float | None,
     ) -> None:
-        self.address = check_str("address", address)
-        self.servable_name = check_str("servable_name", servable_name)
-        self.method_name = check_str("method_name", method_name)
+        self.address = check_name("address", address)
+        self.servable_name = check_name("servable_name", servable_name)
+        self.method_name = check_name("method_name", method_name)
         self.version_number = check_version("version_number", version_number)
         self.timeout_s = check_timeout("timeout_s", timeout_s)
         if ssl_config is not None and not isinstance(ssl_config, SSLConfig):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -146,6 +147,45 @@ def test_closing_fails_the_calls_in_flight_and_all_later_ones(gate: Gate, addres
     assert gate.given_up.acquire(timeout=60)
 
 
+def test_a_cancelled_task_is_cancelled_though_the_client_is_closed_as_well(gate: Gate, address: str) -> None:
+    async def use(client: Client) -> None:
+        call = asyncio.create_task(client.infer(ONE))
+        await gate.wait_entered(1)
+        call.cancel()
+        await client.close()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    run_with_client(address, use)
+
+
+def test_a_task_that_was_not_to_be_cancelled_hears_of_the_closed_client(gate: Gate, address: str) -> None:
+    async def go_on_and_call(client: Client) -> Any:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return await client.infer(ONE)
+
+    async def use(client: Client) -> Any:
+        call = asyncio.create_task(go_on_and_call(client))
+        await asyncio.sleep(0)
+        call.cancel()
+        await gate.wait_entered(1)
+        await client.close()
+        return await call
+
+    assert run_with_client(address, use) == {"error": "Grpc Error, (1, 'cancelled'), Channel closed!"}
+
+
+def test_a_client_closed_before_its_call_has_begun(address: str) -> None:
+    async def use(client: Client) -> Any:
+        call = asyncio.create_task(client.infer(ONE))
+        await asyncio.sleep(0)
+        await client.close()
+        return await call
+
+    assert run_with_client(address, use) == {"error": "Grpc Error, (1, 'cancelled'), Channel closed!"}
+
+
 def test_a_client_that_was_never_used_closes_too(address: str) -> None:
     async def use(client: Client) -> None:
         assert client.channel is None
@@ -173,6 +213,7 @@ def test_a_client_is_for_one_event_loop_and_may_be_made_outside(server: Any, add
         (("", "a", "m"), "Parameter 'address' should not be empty str"),
         (("h:1", 1, "m"), "Parameter 'servable_name' should be str"),
         (("h:1", "a", None), "Parameter 'method_name' should be str"),
+        (("h:1", "a\ud800", "m"), "Parameter 'servable_name' is not valid Unicode"),
         (("h:1", "a", "m", True), "Parameter 'version_number' should be int"),
         (("h:1", "a", "m", 0, "ca.crt"), "The type of ssl_config should be type of SSLConfig"),
     ],
