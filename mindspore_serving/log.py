@@ -168,8 +168,14 @@ def _parse_directory(value: str | None) -> str:
     return directory
 
 
+_CONTROL = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
+_PLAIN = {code: ascii(chr(code))[1:-1] for code in _CONTROL} | {ord("\t"): "\t", ord("\n"): "\n    "}
+"""Messages quote what clients sent, which is to write neither lines of its own nor anything to a terminal."""
+
+
 class _Formatter(logging.Formatter):
-    """`[LEVEL] SERVING(pid:thread,process):date-time.mmm.uuu [file:line] message`."""
+    """`[LEVEL] SERVING(pid:thread,process):date-time.mmm.uuu [file:line] message`. What has several lines, such as a
+    traceback, begins at the left edge with its first only; other control characters are escaped."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -180,7 +186,7 @@ class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         start = record.pathname.rfind("mindspore")
         record.place = record.pathname if start < 0 else record.pathname[start:]
-        return super().format(record)
+        return super().format(record).translate(_PLAIN)
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         seconds, fraction = divmod(int(record.created * 1_000_000), 1_000_000)
@@ -192,7 +198,13 @@ class _LogFile(logging.handlers.RotatingFileHandler):
     """A log file put aside at a size; what was put aside becomes read-only."""
 
     def __init__(self, path: str, config: _Config) -> None:
-        super().__init__(path, maxBytes=config.max_bytes, backupCount=config.backup_count, encoding="utf-8")
+        super().__init__(
+            path,
+            maxBytes=config.max_bytes,
+            backupCount=config.backup_count,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
         self._mode = config.file_mode
         os.chmod(path, self._mode)
 

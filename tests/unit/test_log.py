@@ -80,6 +80,21 @@ def test_line():
     assert _Formatter().format(record) == expected
 
 
+def test_nothing_that_is_quoted_writes_a_line_of_its_own_or_moves_the_cursor():
+    forged = "a\n[ERROR] SERVING(1:1,..):forged\x1b[31m \r\x9b \u2028 \x00 \x7f \t tab, \u00e4"
+    try:
+        raise ValueError(forged)
+    except ValueError as error:
+        record = logging.LogRecord("x", logging.ERROR, "a.py", 1, "%s", (forged,), (ValueError, error, None))
+    first, *others = _Formatter().format(record).splitlines()
+    assert first.endswith("[a.py:1] a")
+    assert others == [
+        r"    [ERROR] SERVING(1:1,..):forged\x1b[31m \r\x9b \u2028 \x00 \x7f " + "\t tab, \u00e4",
+        "    ValueError: a",
+        r"    [ERROR] SERVING(1:1,..):forged\x1b[31m \r\x9b \u2028 \x00 \x7f " + "\t tab, \u00e4",
+    ]
+
+
 def test_path_without_the_packages_name_is_shown_whole():
     record = logging.LogRecord("x", logging.INFO, "/somewhere/script.py", 1, "m", (), None)
     assert "[/somewhere/script.py:1] m" in _Formatter().format(record)
@@ -115,6 +130,13 @@ def test_files(fresh_log, tmp_path, capsys):
     assert "to both" in errors
     assert "to the file" not in errors
     assert log.get_log_config() == {**variables, "logger_maxBytes": 52428800, "logger_backupCount": 30}
+
+
+def test_text_that_is_no_unicode_goes_to_a_file_escaped(tmp_path):
+    logger = _build_logger(_Config(level="1", to_stderr=False, directory=str(tmp_path)))
+    logger.info("half a \ud800 pair")
+    (file,) = tmp_path.iterdir()
+    assert file.read_text().endswith("half a \\ud800 pair\n")
 
 
 def test_a_file_put_aside_becomes_read_only(fresh_log, tmp_path):
