@@ -53,4 +53,7 @@ def test_chaos(server: ServerProcess) -> None:
         now = _memory_mb(server)
         return {pid: f"{before[pid]:.1f} -> {mb:.1f}" for pid, mb in now.items() if mb > before[pid] + GROWTH_MB}
 
-    wait_until(lambda: not grown(), f"memory to come back, which was {grown()}", timeout_s=40)
+    try:
+        wait_until(lambda: not grown(), "memory to come back", timeout_s=40)
+    except AssertionError:
+        raise AssertionError(f"memory that did not come back: {grown()}") from None
