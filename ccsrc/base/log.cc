@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -77,8 +78,21 @@ bool WriteWhole(int fd, const std::string &line) {
   return ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
 }
 
-// False when nobody takes the line.
+// Terminals and pipes through a description of our own: what it says of waiting holds for no other process. A terminal
+// says that it has room when it has less than a line needs.
+UniqueFd OpenConsole() {
+  struct stat status{};
+  if (::fstat(STDERR_FILENO, &status) != 0 || !(S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode))) {
+    return {};
+  }
+  return UniqueFd(::open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
+
+// False when nobody takes the whole line.
 bool WriteToConsole(const std::string &line) {
+  if (const UniqueFd console = OpenConsole()) {
+    return WriteWhole(console.get(), line);
+  }
   pollfd room{STDERR_FILENO, POLLOUT, 0};
   return ::poll(&room, 1, 0) == 1 && WriteWhole(STDERR_FILENO, line);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -149,6 +150,21 @@ TEST_F(LogTest, AConsoleThatNobodyReadsHoldsNobodyUp) {
   const std::string text = Console();
   EXPECT_THAT(text, HasSubstr("x the last ("));
   EXPECT_THAT(text, EndsWith(" lines like this were left out)\n"));
+}
+
+TEST_F(LogTest, ATerminalThatNobodyReadsHoldsNobodyUp) {
+  const UniqueFd master(::posix_openpt(O_RDWR | O_NOCTTY));
+  ASSERT_TRUE(master);
+  ASSERT_EQ(::grantpt(master.get()), 0);
+  ASSERT_EQ(::unlockpt(master.get()), 0);
+  const UniqueFd terminal(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY));
+  ASSERT_TRUE(terminal);
+  ::dup2(terminal.get(), STDERR_FILENO);
+  SetUpLog({.level = LogLevel::kDebug});
+  for (int i = 0; i < 1000; ++i) {
+    Log(LogLevel::kDebug, std::string(1000, 'x'));
+  }
+  EXPECT_EQ(::fcntl(STDERR_FILENO, F_GETFL) & O_NONBLOCK, 0) << "others may write there as well";
 }
 
 TEST_F(LogTest, LinesOfSeveralThreadsStayApart) {
