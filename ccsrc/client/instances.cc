@@ -1,3 +1,5 @@
+#include <iterator>
+#include <string>
 #include <utility>
 
 #include "client/contents.h"
@@ -24,7 +26,8 @@ Status::Status(enum StatusCode code, std::string message) : code_(code), message
 
 std::ostream &operator<<(std::ostream &stream, const Status &status) {
   static constexpr const char *kNames[] = {"SUCCESS", "FAILED", "INVALID_INPUTS", "SYSTEM_ERROR", "UNAVAILABLE"};
-  stream << kNames[status.StatusCode()];
+  const auto code = static_cast<size_t>(status.StatusCode());
+  stream << (code < std::size(kNames) ? kNames[code] : "StatusCode(" + std::to_string(code) + ")");
   return status.StatusMessage().empty() ? stream : stream << ": " << status.StatusMessage();
 }
 

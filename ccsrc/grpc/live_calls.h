@@ -5,7 +5,8 @@
 
 namespace mindspore::serving {
 
-/// The calls of a server that were matched to a client and are not deleted yet. Thread-safe.
+/// The calls of a server, from before they wait for a client until they are deleted. So none is missed that was matched to a client and whose
+/// event nobody has handled yet: gRPC gives back every call that waits when the server stops. Thread-safe.
 class LiveCalls {
  public:
   /// From now on no call waits for a client any more.

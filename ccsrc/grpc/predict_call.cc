@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "grpc/message_bytes.h"
 #include "wire/protobuf_codec.h"
 
 namespace mindspore::serving {
@@ -11,23 +12,6 @@ namespace {
 constexpr char kPredictPath[] = "/mindspore.serving.proto.MSService/Predict";
 
 ByteSpan Bytes(const grpc::Slice &slice) { return {reinterpret_cast<const std::byte *>(slice.begin()), slice.size()}; }
-
-// A reply's bytes as a gRPC message: what an owner keeps alive leaves from where it lies.
-grpc::ByteBuffer ToByteBuffer(std::vector<EncodedPiece> pieces) {
-  using Owner = std::shared_ptr<const void>;
-  std::vector<grpc::Slice> slices;
-  slices.reserve(pieces.size());
-  for (auto &piece : pieces) {
-    auto *data = const_cast<std::byte *>(piece.bytes.data());
-    if (piece.owner == nullptr || piece.bytes.size() < kInPlaceBytes) {
-      slices.emplace_back(data, piece.bytes.size());
-    } else {
-      auto *owner = new Owner(std::move(piece.owner));
-      slices.emplace_back(data, piece.bytes.size(), [](void *kept) { delete static_cast<Owner *>(kept); }, owner);
-    }
-  }
-  return {slices.data(), slices.size()};
-}
 
 // Errors travel inside the reply with status OK, except where nobody is left to read one.
 grpc::Status StatusOf(const Reply &reply) {
@@ -50,6 +34,7 @@ PredictCall::PredictCall(PredictContext *context, grpc::ServerCompletionQueue *q
     : context_(context), queue_(queue), writer_(&grpc_context_) {}
 
 void PredictCall::Await(PredictContext *context, grpc::ServerCompletionQueue *queue) {
+  context->live_calls->Add();
   auto *call = new PredictCall(context, queue);
   call->grpc_context_.AsyncNotifyWhenDone(&call->done_event_);
   context->service->Request(&call->grpc_context_, &call->message_, &call->writer_, queue, &call->request_event_);
@@ -57,10 +42,10 @@ void PredictCall::Await(PredictContext *context, grpc::ServerCompletionQueue *qu
 
 void PredictCall::OnRequest(bool ok) {
   if (!ok) {
-    delete this;  // the server stops; such a call gets no other event
+    events_left_ = 1;  // the server stops; such a call gets no other event
+    DropOne();
     return;
   }
-  context_->live_calls->Add();
   if (!context_->live_calls->stopping()) {
     Await(context_, queue_);
   }
@@ -74,7 +59,7 @@ void PredictCall::Submit() {
   std::unique_ptr<Request> request;
   try {
     if (!dumped.ok()) {
-      throw ServingError(ErrorKind::kBadInput, "The message cannot be decompressed: " + dumped.error_message());
+      throw ServingError(ErrorKind::kBadInput, "The message cannot be read: " + dumped.error_message());
     }
     std::vector<ByteSpan> pieces;
     pieces.reserve(slices->size());

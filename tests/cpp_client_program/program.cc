@@ -159,6 +159,14 @@ void Timeout(const Arguments &arguments) {
   std::cout << hasty.SendRequest(request, &reply) << "\n";
   REQUIRE(hasty.SendRequest(request, &reply, std::chrono::milliseconds(-1)) == INVALID_INPUTS);
   REQUIRE(reply.GetResult().empty());
+  Client quick(arguments[0], "basic", "echo");
+  InstancesRequest small;
+  REQUIRE(small.AddInstance().Add("x").SetStrData("x") == SUCCESS);
+  for (const std::chrono::milliseconds long_time :
+       {std::chrono::milliseconds::max(), std::chrono::milliseconds(std::chrono::hours(24 * 365 * 300)),
+        std::chrono::milliseconds(std::chrono::hours(24 * 365 * 99))}) {
+    REQUIRE(quick.SendRequest(small, &reply, long_time) == SUCCESS);
+  }
 }
 
 void Sizes(const Arguments &arguments) {

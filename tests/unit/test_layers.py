@@ -40,7 +40,7 @@ INCLUDES = {
     "grpc": {"base", "tensor", "wire", "dispatch"},
     # The public header is one layer with what is behind it; what includes gRPC is apart: the rest is tested alone.
     "client": {"mindspore_serving", "base", "tensor", "wire"},
-    "client/grpc": {"mindspore_serving", "base", "tensor", "wire", "client"},
+    "client/grpc": {"mindspore_serving", "base", "tensor", "wire", "client", "grpc/message_bytes.h"},
     # Two closed modules: what one has the other has not, but for the log, which each has for itself.
     "python/log": {"base"},
     "python/master": {"base", "tensor", "wire", "shm", "dispatch", "grpc", "python/log"},
@@ -171,7 +171,7 @@ def test_cpp_layers(path):
     text = path.read_text()
     for included in re.findall(r'^\s*#\s*include\s+"([^"]+)"', text, re.MULTILINE):
         other = "/".join(included.split("/")[: 2 if included.startswith("python/") else 1])
-        assert other == layer or other in INCLUDES[layer], f"{layer} may not include {included}"
+        assert other == layer or {other, included} & INCLUDES[layer], f"{layer} may not include {included}"
     for included in re.findall(r"^\s*#\s*include\s+<([^>]+)>", text, re.MULTILINE):
         assert not PYTHON_HEADERS.match(included) or layer.startswith("python/"), f"{layer} may not include {included}"
         assert not GRPC_HEADERS.match(included) or layer.endswith("grpc"), f"{layer} may not include {included}"

@@ -10,11 +10,13 @@
 #include <utility>
 
 #include "client/messages.h"
+#include "grpc/message_bytes.h"
 
 namespace mindspore::serving::client {
 namespace {
 
 constexpr char kPredictPath[] = "/mindspore.serving.proto.MSService/Predict";
+constexpr std::chrono::hours kForever(24 * 365 * 100);  // a hundred years; the clock ends in the year 2262
 
 Status ReadFile(const std::string &parameter, const std::string &path, std::string *content) {
   if (path.empty()) {
@@ -73,31 +75,6 @@ grpc::ChannelArguments ChannelArgumentsOf(const ClientOptions &options) {
   return arguments;
 }
 
-// Large data leaves from where it is, and is kept alive until then.
-grpc::ByteBuffer ToByteBuffer(std::vector<EncodedPiece> pieces) {
-  using Owner = std::shared_ptr<const void>;
-  std::vector<grpc::Slice> slices;
-  slices.reserve(pieces.size());
-  for (auto &piece : pieces) {
-    auto *data = const_cast<std::byte *>(piece.bytes.data());
-    auto *owner = new Owner(std::move(piece.owner));
-    slices.emplace_back(data, piece.bytes.size(), [](void *kept) { delete static_cast<Owner *>(kept); }, owner);
-  }
-  return {slices.data(), slices.size()};
-}
-
-std::shared_ptr<const std::string> ToString(const grpc::ByteBuffer &buffer) {
-  std::vector<grpc::Slice> slices;
-  auto text = std::make_shared<std::string>();
-  if (buffer.Dump(&slices).ok()) {
-    text->reserve(buffer.Length());
-    for (const auto &slice : slices) {
-      text->append(reinterpret_cast<const char *>(slice.begin()), slice.size());
-    }
-  }
-  return text;
-}
-
 // As the Python client tells it, which is how Python prints gRPC's codes.
 Status FailedCall(const grpc::Status &status) {
   static constexpr const char *kNames[] = {
@@ -140,13 +117,21 @@ class Client::Impl {
     grpc::ByteBuffer answer;
     const grpc::Status called =
       Call(ToByteBuffer(std::move(pieces)), timeout.count() > 0 ? timeout : timeout_, &answer);
-    return called.ok() ? DecodeReply(ToString(answer), request.instances.size(), reply) : FailedCall(called);
+    if (!called.ok()) {
+      return FailedCall(called);
+    }
+    std::string text;
+    const grpc::Status read = ToText(answer, &text);
+    if (!read.ok()) {
+      return {SYSTEM_ERROR, "The server's reply cannot be read: " + read.error_message()};
+    }
+    return DecodeReply(std::make_shared<const std::string>(std::move(text)), request.instances.size(), reply);
   }
 
  private:
   grpc::Status Call(const grpc::ByteBuffer &message, std::chrono::milliseconds timeout, grpc::ByteBuffer *answer) {
     grpc::ClientContext context;
-    if (timeout.count() > 0) {
+    if (timeout.count() > 0 && timeout < kForever) {
       context.set_deadline(std::chrono::system_clock::now() + timeout);
     }
     grpc::CompletionQueue queue;

@@ -106,11 +106,7 @@ TEST(DecodeReplyTest, WhatMakesNoSenseChangesNothing) {
   EXPECT_EQ(content.instances.size(), 1U);
 }
 
-TEST(InstancesTest, ErrorsAreTold) {
-  ReplyContent content;
-  Reply reply;
-  reply.error = MakeError(ErrorKind::kBadInput, "bad");
-  ASSERT_EQ(DecodeReply(Join(EncodePredictReply(reply)), 1, &content), SUCCESS);
+TEST(InstancesTest, NoErrorIsTold) {
   int64_t code = 0;
   std::string text;
   EXPECT_FALSE(InstancesReply().HasErrorMsg(&code, &text));
@@ -119,6 +115,17 @@ TEST(InstancesTest, ErrorsAreTold) {
   EXPECT_FALSE(InstancesRequest().AddInstance().HasErrorMsg(&code, &text));
   EXPECT_TRUE(InstancesRequest().AddInstance().IsValid());
   EXPECT_FALSE(Instance().IsValid());
+}
+
+TEST(InstancesTest, WhatWasMovedFromCanStillBeUsed) {
+  InstancesRequest request;
+  const InstancesRequest moved = std::move(request);
+  EXPECT_TRUE(request.AddInstance().IsValid());  // NOLINT
+  InstancesReply reply;
+  InstancesReply moved_reply;
+  moved_reply = std::move(reply);
+  EXPECT_TRUE(reply.GetResult().empty());  // NOLINT
+  EXPECT_FALSE(reply.HasErrorMsg(nullptr, nullptr));
 }
 
 }  // namespace

@@ -24,6 +24,12 @@ TEST(StatusTest, CodeAndMessage) {
   EXPECT_EQ(text.str(), "INVALID_INPUTS: input 3 is 0.5, SUCCESS");
 }
 
+TEST(StatusTest, ANumberThatIsNoCode) {
+  std::ostringstream text;
+  text << Status(static_cast<StatusCode>(7), "text");
+  EXPECT_EQ(text.str(), "StatusCode(7): text");
+}
+
 TEST(StatusTest, ComparedByCode) {
   EXPECT_TRUE(Status(SUCCESS).IsSuccess());
   EXPECT_TRUE(Status(FAILED, "a") == Status(FAILED, "b"));

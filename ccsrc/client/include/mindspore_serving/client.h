@@ -187,6 +187,8 @@ class MINDSPORE_SERVING_CLIENT_API MutableInstance : public Instance {
 class MINDSPORE_SERVING_CLIENT_API InstancesRequest {
  public:
   InstancesRequest();
+  InstancesRequest(const InstancesRequest &) = default;  // and so are moves: what was moved from can still be used
+  InstancesRequest &operator=(const InstancesRequest &) = default;
   MutableInstance AddInstance();
 
  private:
@@ -197,6 +199,8 @@ class MINDSPORE_SERVING_CLIENT_API InstancesRequest {
 class MINDSPORE_SERVING_CLIENT_API InstancesReply {
  public:
   InstancesReply();
+  InstancesReply(const InstancesReply &) = default;
+  InstancesReply &operator=(const InstancesReply &) = default;
   /// One for each instance of the request, in order. If the whole request failed, each tells its error.
   std::vector<Instance> GetResult() const;
   /// Whether the whole request failed; then code and text are written where a pointer is given.
