@@ -7,6 +7,9 @@
 namespace mindspore::serving {
 namespace {
 
+// Of a name in a status: clients take 8 KiB of trailers, where a byte that is not ASCII takes three.
+constexpr size_t kMaxShownNameBytes = 1024;
+
 grpc::Status Malformed() { return {grpc::StatusCode::INVALID_ARGUMENT, "The request is not a HealthCheckRequest message"}; }
 
 // The service that a message asks for; none when it is malformed.
@@ -43,7 +46,7 @@ void HealthCheckCall::OnMessage(std::string_view message) {
   }
   const ServingStatus status = statuses_.Of(*service);
   if (status == ServingStatus::kServiceUnknown) {
-    return End({grpc::StatusCode::NOT_FOUND, "There is no servable " + *service});
+    return End({grpc::StatusCode::NOT_FOUND, "There is no servable " + LimitUtf8(*service, kMaxShownNameBytes)});
   }
   Send(EncodeHealthCheckResponse(status));
   End(grpc::Status::OK);

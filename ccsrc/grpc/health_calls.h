@@ -31,7 +31,8 @@ class HealthStatuses {
 /// grpc.health.v1.Health/Check.
 class HealthCheckCall : public StreamCall {
  public:
-  HealthCheckCall(StreamContext *context, const HealthStatuses *statuses) : StreamCall(context), statuses_(*statuses) {}
+  HealthCheckCall(StreamContext *context, const HealthStatuses *statuses)
+      : StreamCall(context, Stay::kBrief), statuses_(*statuses) {}
 
  private:
   void OnMessage(std::string_view message) override;
@@ -41,7 +42,8 @@ class HealthCheckCall : public StreamCall {
 /// grpc.health.v1.Health/List.
 class HealthListCall : public StreamCall {
  public:
-  HealthListCall(StreamContext *context, const HealthStatuses *statuses) : StreamCall(context), statuses_(*statuses) {}
+  HealthListCall(StreamContext *context, const HealthStatuses *statuses)
+      : StreamCall(context, Stay::kBrief), statuses_(*statuses) {}
 
  private:
   void OnMessage(std::string_view message) override;
@@ -51,7 +53,8 @@ class HealthListCall : public StreamCall {
 /// grpc.health.v1.Health/Watch.
 class HealthWatchCall : public StreamCall {
  public:
-  HealthWatchCall(StreamContext *context, const HealthStatuses *statuses) : StreamCall(context), statuses_(*statuses) {}
+  HealthWatchCall(StreamContext *context, const HealthStatuses *statuses)
+      : StreamCall(context, Stay::kLasting), statuses_(*statuses) {}
 
  private:
   void OnMessage(std::string_view message) override;

@@ -1,25 +1,15 @@
 #include "grpc/stream_call.h"
 
 #include <utility>
-#include <vector>
+
+#include "grpc/message_bytes.h"
 
 namespace mindspore::serving {
 namespace {
 
-// Far more than anybody needs; clients that open more are not worth the memory.
+// Of either kind: far more than anybody needs.
 constexpr size_t kMaxCalls = 1000;
 constexpr size_t kMaxMessageBytes = 64 << 10;
-
-std::string Text(const grpc::ByteBuffer &buffer) {
-  std::vector<grpc::Slice> slices;
-  std::string text;
-  if (buffer.Dump(&slices).ok()) {
-    for (const auto &slice : slices) {
-      text.append(reinterpret_cast<const char *>(slice.begin()), slice.size());
-    }
-  }
-  return text;
-}
 
 }  // namespace
 
@@ -33,7 +23,7 @@ void StreamCall::Locked(bool ok) {
     Proceed();
     over = done_ && operations_ == 0;
     if (over) {
-      context_->calls.erase(this);
+      Leave();
     }
   }
   if (over) {
@@ -43,9 +33,11 @@ void StreamCall::Locked(bool ok) {
   }
 }
 
-StreamCall::StreamCall(StreamContext *context) : context_(context), stream_(&grpc_context_) {}
+StreamCall::StreamCall(StreamContext *context, Stay stay)
+    : context_(context), stay_(stay), kin_(stay == Stay::kBrief ? context->brief : context->lasting), stream_(&grpc_context_) {}
 
 void StreamCall::WaitForClient(const Request &request, std::function<void()> await_next) {
+  context_->live_calls->Add();
   await_next_ = std::move(await_next);
   grpc_context_.AsyncNotifyWhenDone(&done_event_);
   request(&grpc_context_, &stream_, &request_event_);
@@ -70,10 +62,11 @@ void StreamCall::End(grpc::Status status) {
 
 void StreamCall::OnRequest(bool ok) {
   if (!ok) {
+    LiveCalls *live_calls = context_->live_calls;
     delete this;  // the server stops; such a call gets no other event
+    live_calls->Remove();
     return;
   }
-  context_->live_calls->Add();
   if (!context_->live_calls->stopping()) {
     await_next_();
   }
@@ -81,11 +74,24 @@ void StreamCall::OnRequest(bool ok) {
 }
 
 void StreamCall::OnMatched(bool) {
-  context_->calls.insert(this);
+  place_ = kin_.insert(kin_.end(), this);
   if (context_->stopping) {
     Stop();
-  } else if (context_->calls.size() > kMaxCalls) {
-    End({grpc::StatusCode::RESOURCE_EXHAUSTED, "There are more than " + std::to_string(kMaxCalls) + " calls of this kind"});
+  } else if (kin_.size() > kMaxCalls && stay_ == Stay::kLasting) {
+    Leave();
+    End({grpc::StatusCode::RESOURCE_EXHAUSTED, "There are " + std::to_string(kMaxCalls) + " calls that watch or reflect, which is the limit"});
+  } else if (kin_.size() > kMaxCalls) {
+    // The oldest is answered at once, unless its client sends nothing or reads nothing.
+    StreamCall *oldest = kin_.front();
+    oldest->Leave();
+    oldest->grpc_context_.TryCancel();
+  }
+}
+
+void StreamCall::Leave() {
+  if (place_.has_value()) {
+    kin_.erase(*place_);
+    place_.reset();
   }
 }
 
@@ -97,7 +103,13 @@ void StreamCall::OnRead(bool ok) {
   } else if (message_.Length() > kMaxMessageBytes) {
     End({grpc::StatusCode::RESOURCE_EXHAUSTED, "The message has more than " + std::to_string(kMaxMessageBytes) + " bytes"});
   } else {
-    OnMessage(Text(message_));
+    std::string text;
+    const grpc::Status read = ToText(message_, &text);
+    if (read.ok()) {
+      OnMessage(text);
+    } else {
+      End({grpc::StatusCode::INVALID_ARGUMENT, "The message cannot be read: " + read.error_message()});
+    }
   }
   message_.Clear();
 }

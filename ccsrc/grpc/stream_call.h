@@ -4,9 +4,9 @@
 #include <grpcpp/support/async_stream.h>
 
 #include <functional>
+#include <list>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -20,10 +20,15 @@ class StreamCall;
 /// What the stream calls of a server share. One lock guards all their state: they are few, and asked seldom.
 struct StreamContext {
   std::mutex mutex;
-  std::set<StreamCall *> calls;  ///< those that were matched to a client
+  std::list<StreamCall *> brief;    ///< matched to a client, oldest first; where there is one too many, the oldest is cancelled
+  std::list<StreamCall *> lasting;  ///< the same, but it is the newest that is refused
   bool stopping = false;
   LiveCalls *live_calls = nullptr;
 };
+
+/// How long calls of a method stay: those with one answer are over at once, others as long as their clients like. They are limited apart, so
+/// that clients who watch cannot keep others from checking.
+enum class Stay { kBrief, kLasting };
 
 /// One call of a method beside Predict, whatever streams that has: it reads a message, answers with any number of messages, now or later,
 /// perhaps reads on, and ends. Deletes itself when all its events have come. The lock is held while virtual functions are called.
@@ -33,7 +38,7 @@ class StreamCall {
   /// Asks gRPC for the next call of the method.
   using Request = std::function<void(grpc::ServerContext *context, Stream *stream, void *tag)>;
 
-  explicit StreamCall(StreamContext *context);
+  StreamCall(StreamContext *context, Stay stay);
   virtual ~StreamCall() = default;
   StreamCall(const StreamCall &) = delete;
 
@@ -69,8 +74,12 @@ class StreamCall {
   void OnFinished(bool ok);
   void OnDone(bool ok);
   void Proceed();
+  void Leave();
 
   StreamContext *const context_;
+  const Stay stay_;
+  std::list<StreamCall *> &kin_;                               ///< those it is counted with
+  std::optional<std::list<StreamCall *>::iterator> place_;  ///< among them
   std::function<void()> await_next_;
   grpc::ServerContext grpc_context_;
   Stream stream_;

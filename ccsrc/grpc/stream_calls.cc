@@ -21,7 +21,8 @@ constexpr const char *kPaths[kMethods] = {
 
 class ReflectionCall : public StreamCall {
  public:
-  ReflectionCall(StreamContext *context, const Reflection *reflection) : StreamCall(context), reflection_(*reflection) {}
+  ReflectionCall(StreamContext *context, const Reflection *reflection)
+      : StreamCall(context, Stay::kLasting), reflection_(*reflection) {}
 
  private:
   void OnMessage(std::string_view message) override {
@@ -96,7 +97,7 @@ std::unique_ptr<StreamCall> StreamCalls::NewCall(int method) {
 void StreamCalls::TellChange() {
   std::lock_guard lock(context_.mutex);
   statuses_.Refresh();
-  for (StreamCall *call : context_.calls) {
+  for (StreamCall *call : context_.lasting) {
     call->Change();
   }
 }
@@ -105,8 +106,10 @@ void StreamCalls::Stop() {
   dispatcher_->SetReadinessListener({});
   std::lock_guard lock(context_.mutex);
   context_.stopping = true;
-  for (StreamCall *call : context_.calls) {
-    call->Stop();
+  for (auto *calls : {&context_.brief, &context_.lasting}) {
+    for (StreamCall *call : *calls) {
+      call->Stop();
+    }
   }
 }
 

@@ -22,8 +22,8 @@ def opening() -> bytes:
     return PREFACE + frame(SETTINGS, 0, 0, b"")
 
 
-def call(message: bytes, stream: int = 1, path: str = PREDICT) -> bytes:
-    """A whole unary call."""
+def head(stream: int, path: str) -> bytes:
+    """What a call begins with."""
     fields = [
         (":method", "POST"),
         (":scheme", "http"),
@@ -32,14 +32,20 @@ def call(message: bytes, stream: int = 1, path: str = PREDICT) -> bytes:
         ("content-type", "application/grpc"),
         ("te", "trailers"),
     ]
-    block = b"".join(_literal(name.encode(), value.encode()) for name, value in fields)
+    return frame(
+        HEADERS, _END_HEADERS, stream, b"".join(_literal(name.encode(), value.encode()) for name, value in fields)
+    )
+
+
+def call(message: bytes, stream: int = 1, path: str = PREDICT) -> bytes:
+    """A whole unary call."""
     body = struct.pack(">BI", 0, len(message)) + message
     pieces = [body[start : start + 16384] for start in range(0, len(body), 16384)]
     frames = [
         frame(DATA, _END_STREAM if number + 1 == len(pieces) else 0, stream, piece)
         for number, piece in enumerate(pieces)
     ]
-    return frame(HEADERS, _END_HEADERS, stream, block) + b"".join(frames)
+    return head(stream, path) + b"".join(frames)
 
 
 def nonsense(generator: random.Random) -> bytes:

@@ -9,11 +9,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.harness import http2_bytes
 from tests.harness.grpc_client import GrpcClient
+from tests.harness.http_client import RawConnection
 from tests.harness.server_process import ServerProcess, start_script
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+_CALLS = 1000
 OVERALL = ("", "mindspore.serving.proto.MSService")
 
 
@@ -37,6 +40,44 @@ def test_check_of_a_name_that_is_not_known(health: health_pb2_grpc.HealthStub, s
     with pytest.raises(grpc.RpcError) as raised:
         health.Check(request(service), timeout=30)
     assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("name", ["x" * 20_000, "\N{SNOWMAN}" * 5000])
+def test_check_of_a_very_long_name(health: health_pb2_grpc.HealthStub, name: str) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        health.Check(request(name), timeout=30)
+    assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+    assert name[:300] in raised.value.details()
+
+
+def test_clients_that_watch_keep_nobody_from_checking(
+    plain_server: ServerProcess, health: health_pb2_grpc.HealthStub
+) -> None:
+    with GrpcClient(plain_server.grpc_address) as other:
+        watches = [health_pb2_grpc.HealthStub(other.channel).Watch(request(""), timeout=60) for _ in range(_CALLS + 1)]
+        assert all(next(watch).status == SERVING for watch in watches[:_CALLS])
+        with pytest.raises(grpc.RpcError) as raised:
+            next(watches[_CALLS])
+        assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert f"There are {_CALLS} calls that watch or reflect" in raised.value.details()
+        assert health.Check(request(""), timeout=30).status == SERVING
+        assert health.List(health_pb2.HealthListRequest(), timeout=30).statuses
+
+
+def test_checks_without_a_message_keep_nobody_from_checking(
+    plain_server: ServerProcess, health: health_pb2_grpc.HealthStub
+) -> None:
+    """More than there may be; the oldest of them are ended."""
+    path = "/grpc.health.v1.Health/Check"
+    with RawConnection(plain_server.grpc_address) as raw:
+        calls = [http2_bytes.head(stream, path) for stream in range(1, 2 * (_CALLS + 20), 2)]
+        raw.send(http2_bytes.opening() + b"".join(calls))
+        first_is_ended = http2_bytes.frame(http2_bytes.RST_STREAM, 0, 1, bytes(4))[:9]
+        answer = b""
+        while first_is_ended not in answer:
+            answer += raw.socket.recv(4096) or pytest.fail(f"closed after {answer!r}")
+        for _ in range(3):
+            assert health.Check(request(""), timeout=30).status == SERVING
 
 
 def test_list(health: health_pb2_grpc.HealthStub) -> None:
