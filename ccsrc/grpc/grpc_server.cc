@@ -34,8 +34,17 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const std::optional<TlsOpti
   return grpc::SslServerCredentials(options);
 }
 
-// What one client may cost: how much it may say besides its messages, and how long it may stay without saying anything.
-void LimitConnections(const GrpcServerOptions &options, grpc::ServerBuilder *builder) {
+// Calls of a connection that have begun, each of which costs 12 kB before its message is there. Far more than clients have at once on purpose:
+// grpcio (1.85) forgets, now and then, a call whose deadline passes while it waits for its turn.
+constexpr int kMaxStreams = 10'000;
+
+// What clients may cost: how much they may say besides their messages, how long they may stay without saying anything, and what they may have
+// begun and not ended. A message that is on its way is nothing that we see before it is complete: beyond the quota gRPC ends calls.
+void LimitClients(const GrpcServerOptions &options, grpc::ServerBuilder *builder) {
+  grpc::ResourceQuota quota("messages");
+  quota.Resize(options.max_buffered_bytes);
+  builder->SetResourceQuota(quota);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
   builder->AddChannelArgument("grpc.absolute_max_metadata_size", options.max_metadata_bytes);  // newer libraries tell two limits apart
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, options.handshake_timeout_ms);
@@ -43,6 +52,13 @@ void LimitConnections(const GrpcServerOptions &options, grpc::ServerBuilder *bui
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, options.handshake_timeout_ms);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+}
+
+// gRPC would unpack a message before it compares the size with the limit.
+void RefuseCompression(grpc::ServerBuilder *builder) {
+  for (int algorithm = GRPC_COMPRESS_NONE + 1; algorithm < GRPC_COMPRESS_ALGORITHMS_COUNT; ++algorithm) {
+    builder->SetCompressionAlgorithmSupportStatus(static_cast<grpc_compression_algorithm>(algorithm), false);
+  }
 }
 
 int DefaultThreads() { return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 4, 1, 4); }
@@ -59,7 +75,8 @@ class GrpcServer::Impl {
     builder.SetMaxReceiveMessageSize(message_bytes);
     builder.SetMaxSendMessageSize(message_bytes);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-    LimitConnections(options, &builder);
+    LimitClients(options, &builder);
+    RefuseCompression(&builder);
     builder.AddListeningPort(options.address, Credentials(options.tls), &port_);
     builder.RegisterService(&service_);
     builder.RegisterService(stream_calls_.service());
@@ -102,8 +119,8 @@ class GrpcServer::Impl {
     const auto grace = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
-    // Every call has been cancelled or finished, and its last events are in the queues: they may still be on their way
-    // through another thread, and a queue must not be shut down before the last operation was started on it.
+    // Every call has been cancelled, finished or given back unmatched, and its events are in the queues or on their way through another
+    // thread: a queue must not be shut down before the last operation was started on it.
     live_calls_.WaitForNone();
     EndQueues();
     server_.reset();

@@ -20,6 +20,7 @@ struct GrpcServerOptions {
   std::string address;                             ///< host:port, where port 0 lets the system choose, or unix:path
   size_t max_message_bytes = size_t{100} << 20;  ///< of a request and of a reply
   std::optional<TlsOptions> tls;
+  size_t max_buffered_bytes = size_t{1} << 30;   ///< messages of all clients together, complete or not, until they are answered
   RequestLimits limits{};
   int max_metadata_bytes = 8192;                   ///< of a call, headers and trailers each
   int handshake_timeout_ms = 30'000;               ///< for a new connection to speak HTTP/2

@@ -22,6 +22,9 @@ class RequestLimits:
         max_connections (int, optional): Connections to the RESTful server, 1 to 1,048,576. One too many is told so,
             and with TLS, where silent ones count as well, only closed. Default None: half of the descriptors that the
             process may open (`ulimit -n`), at most 10,000.
+        max_buffered_mb (int, optional): MiB that the requests of all gRPC clients together may take, arrived or on
+            their way, until they are answered, 1 to 1,048,576; calls beyond it end with RESOURCE_EXHAUSTED or
+            UNAVAILABLE. Default None: four times the largest message, at least 1024.
         request_timeout_s (float): Seconds, at most a day, that a client may take to send the head of a RESTful request,
             each 64 KiB of its body, and to take each 64 KiB of an answer; and to begin a gRPC connection. Default 30.
         idle_timeout_s (float): Seconds, at most a day, after which a RESTful connection without a request is closed,
@@ -41,6 +44,7 @@ class RequestLimits:
     max_header_bytes: int = 8192
     max_headers: int = 128
     max_connections: int | None = None
+    max_buffered_mb: int | None = None
     request_timeout_s: float = 30.0
     idle_timeout_s: float = 100.0
 
@@ -52,5 +56,13 @@ class RequestLimits:
         checks.check_int("max_headers", self.max_headers, 1, 10_000)
         if self.max_connections is not None:
             checks.check_int("max_connections", self.max_connections, 1, 1 << 20)
+        if self.max_buffered_mb is not None:
+            checks.check_int("max_buffered_mb", self.max_buffered_mb, 1, 1 << 20)
         checks.check_seconds("request_timeout_s", self.request_timeout_s)
         checks.check_seconds("idle_timeout_s", self.idle_timeout_s)
+
+    def buffered_bytes(self, max_message_bytes: int) -> int:
+        """`max_buffered_mb` in bytes, or its default for messages of that size."""
+        if self.max_buffered_mb is not None:
+            return self.max_buffered_mb << 20
+        return max(4 * max_message_bytes, 1 << 30)

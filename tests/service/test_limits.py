@@ -13,7 +13,7 @@ import pytest
 from tests.harness.gates import gate_request, wait_entered
 from tests.harness.grpc_client import GrpcClient, decode_reply
 from tests.harness.http_client import HttpClient, RawConnection, post_bytes
-from tests.harness.protocol import make_request
+from tests.harness.protocol import PREDICT, make_request
 from tests.harness.server_process import ServerProcess, start_script
 from tests.harness.settled import resources_come_back
 from tests.harness.waiting import wait_until
@@ -25,7 +25,7 @@ LIMIT = 3
 def server(servables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """At most three requests at once, messages of at most 1 MiB."""
     script = start_script(
-        [{"servable_directory": str(servables), "servable_name": "slow"}],
+        [{"servable_directory": str(servables), "servable_name": name} for name in ("slow", "basic")],
         before=f"from mindspore_serving.server.master import context\ncontext.set_max_enqueued_requests({LIMIT})",
         grpc="max_msg_mb_size=1",
         rest="max_msg_mb_size=1",
@@ -36,6 +36,7 @@ def server(servables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         def warm_up() -> None:
             with GrpcClient(started.grpc_address) as grpc_client, HttpClient(started.rest_address) as http_client:
                 grpc_client.call("slow", "echo", {"x": np.float32(1)})
+                grpc_client.call("basic", "echo", {"x": np.float32(1)})
                 http_client.call("slow", "echo", {"x": 1})
                 http_client.call("slow", "echo", {"x": [1] * 100_000})  # decoded by a thread of its own
 
@@ -152,6 +153,25 @@ def test_grpc_message_just_within_the_limit(client: GrpcClient) -> None:
     x = np.ones((1 << 20) - 200, np.uint8)
     (result,) = client.call("slow", "echo", {"x": x}).values
     np.testing.assert_array_equal(result["y"], x)
+
+
+def test_too_large_grpc_reply(client: GrpcClient) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        client.call("basic", "same_twice", {"x": np.zeros(700_000, np.uint8)})
+    assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "larger than max" in raised.value.details()
+    assert client.call("basic", "same_twice", {"x": np.zeros(500_000, np.uint8)}).values
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+@pytest.mark.parametrize("path", [PREDICT, "/grpc.health.v1.Health/Check"])
+def test_compressed_grpc_messages_are_refused(client: GrpcClient, path: str, compression: grpc.Compression) -> None:
+    """Few bytes may become very many, and only then is the size known."""
+    call = client.channel.unary_unary(path)
+    with pytest.raises(grpc.RpcError) as raised:
+        call(bytes(8 << 20), compression=compression, timeout=30)
+    assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert "is disabled" in raised.value.details()
 
 
 def test_too_large_http_body(server: ServerProcess) -> None:

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.harness.grpc_client import GrpcClient
+from tests.harness.grpc_client import GrpcClient, decode_reply
 from tests.harness.http_client import HttpClient, RawConnection
 from tests.harness.protocol import make_request
 from tests.harness.server_process import ServerProcess, start_script
@@ -20,7 +20,7 @@ from tests.harness.waiting import wait_until
 CONNECTIONS = 3
 SIZES = (
     "max_instances=4, max_name_bytes=12, max_json_depth=8, max_header_bytes=1500, max_headers=10, "
-    f"max_connections={CONNECTIONS}"
+    f"max_connections={CONNECTIONS}, max_buffered_mb=8"
 )
 TIMES = "request_timeout_s=2, idle_timeout_s=1"
 X = {"x": np.int32(1)}
@@ -116,6 +116,24 @@ def test_metadata(server: ServerProcess, client: GrpcClient) -> None:
     assert raised.value.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
     with GrpcClient(server.grpc_address) as other:
         assert other.call("basic", "echo", X).values
+
+
+def test_messages_in_memory(server: ServerProcess, tmp_path: Path) -> None:
+    """Of 20 requests of 1 MiB that wait, some are ended, the others are answered, and then all is well again."""
+    gate = tmp_path / "gate"
+    message = make_request("slow", "gate", [{"path": str(gate), "more": bytes(1 << 20)}]).SerializeToString()
+    refusals = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
+    with GrpcClient(server.grpc_address) as client:
+        futures = [client.future(message) for _ in range(20)]
+        try:
+            wait_until(lambda: any(future.done() for future in futures), "the end of a call")
+        finally:
+            gate.touch()
+        codes = [future.code() for future in futures]
+        assert set(codes) <= {grpc.StatusCode.OK, *refusals}
+        assert set(codes) & set(refusals)
+    with GrpcClient(server.grpc_address) as client:
+        assert [decode_reply(client.send_bytes(message)).errors for _ in range(20)] == [[]] * 20
 
 
 def test_connections(server: ServerProcess) -> None:

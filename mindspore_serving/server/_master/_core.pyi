@@ -89,6 +89,7 @@ class GrpcServer:
         max_message_bytes: int,
         tls: tuple[bytes, bytes, bytes] | None = None,
         *,
+        max_buffered_bytes: int,
         max_instances: int,
         max_name_bytes: int,
         max_metadata_bytes: int,

@@ -196,6 +196,7 @@ class App:
                 listening.text,
                 listening.max_message_bytes,
                 pem,
+                max_buffered_bytes=limits.buffered_bytes(listening.max_message_bytes),
                 max_instances=limits.max_instances,
                 max_name_bytes=limits.max_name_bytes,
                 max_metadata_bytes=limits.max_header_bytes,

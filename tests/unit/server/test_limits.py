@@ -17,6 +17,7 @@ def test_defaults():
         "max_header_bytes": 8192,
         "max_headers": 128,
         "max_connections": None,
+        "max_buffered_mb": None,
         "request_timeout_s": 30.0,
         "idle_timeout_s": 100.0,
     }
@@ -31,6 +32,7 @@ def test_defaults():
         ("max_header_bytes", 256, 1 << 20),
         ("max_headers", 1, 10_000),
         ("max_connections", 1, 1 << 20),
+        ("max_buffered_mb", 1, 1 << 20),
     ],
 )
 def test_ranges(name, least, most):
@@ -42,6 +44,12 @@ def test_ranges(name, least, most):
     for value in ("1", 1.0, True):
         with pytest.raises(RuntimeError, match=f"Parameter '{name}' should be int, but actually"):
             server.RequestLimits(**{name: value})
+
+
+def test_what_grpc_clients_may_have_in_memory():
+    assert server.RequestLimits().buffered_bytes(1 << 20) == 1 << 30
+    assert server.RequestLimits().buffered_bytes(512 << 20) == 2 << 30
+    assert server.RequestLimits(max_buffered_mb=3).buffered_bytes(512 << 20) == 3 << 20
 
 
 @pytest.mark.parametrize("name", ["request_timeout_s", "idle_timeout_s"])
