@@ -10,7 +10,8 @@ from mindspore_serving.client.checks import check_str
 
 
 class SSLConfig:
-    """Makes a `Client` speak TLS.
+    """Makes a `Client` speak TLS. The server's certificate must be for the host of the client's address, and for
+    `localhost` where that is a unix socket.
 
     Args:
         certificate: path of the client's PEM certificate chain, for servers that ask for one. Default: none.

@@ -40,7 +40,7 @@ class Target:
 
     def _open_channel(self, kind: ModuleType) -> Any:
         """A channel of `grpc` or `grpc.aio`; it connects at the first call."""
-        options = (
+        options: tuple[tuple[str, Any], ...] = (
             ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
             # gRPC lets channels with the same options share a connection, which a forked process must not.
@@ -48,6 +48,8 @@ class Target:
         )
         if self._credentials is None:
             return kind.insecure_channel(self.address, options=options)
+        if self.address.startswith("unix:"):  # a path is no name that a certificate could have
+            options += (("grpc.ssl_target_name_override", "localhost"),)
         return kind.secure_channel(self.address, self._credentials, options=options)
 
     def _encode(self, instances: Instances) -> bytes:

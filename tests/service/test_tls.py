@@ -62,18 +62,26 @@ def by_grpc(server: ServerProcess, identity: Identity, x: Any) -> Any:
 
 
 def by_our_client(server: ServerProcess, identity: Identity, x: Any) -> Any:
-    config = SSLConfig(*identity.files())
-    with Client(server.grpc_address, "basic", "echo", ssl_config=config, timeout_s=30) as client:
-        return _value(client.infer({"x": x}))
+    return _value(_infer(server.grpc_address, identity, x))
 
 
 def by_our_aio_client(server: ServerProcess, identity: Identity, x: Any) -> Any:
+    return _value(_infer_aio(server.grpc_address, identity, x))
+
+
+def _infer(address: str, identity: Identity, x: Any) -> Any:
+    config = SSLConfig(*identity.files())
+    with Client(address, "basic", "echo", ssl_config=config, timeout_s=30) as client:
+        return client.infer({"x": x})
+
+
+def _infer_aio(address: str, identity: Identity, x: Any) -> Any:
     async def ask() -> Any:
         config = SSLConfig(*identity.files())
-        async with aio.Client(server.grpc_address, "basic", "echo", ssl_config=config, timeout_s=30) as client:
+        async with aio.Client(address, "basic", "echo", ssl_config=config, timeout_s=30) as client:
             return await client.infer({"x": x})
 
-    return _value(asyncio.run(ask()))
+    return asyncio.run(ask())
 
 
 def _value(result: Any) -> Any:
@@ -156,6 +164,24 @@ def test_who_is_let_in(
     else:
         with pytest.raises(Refused):
             ask(server, identity, np.int32(5))
+
+
+def test_a_unix_socket(authorities: dict[str, Authority], servables: Path, tmp_path: Path) -> None:
+    """There the server's certificate is taken as that of localhost."""
+    ours, foreign = authorities["ours"], authorities["foreign"]
+    given = f"server.SSLConfig({ours.path('server.crt')!r}, {ours.path('server.key')!r})"
+    script = start_script(
+        [{"servable_directory": str(servables), "servable_name": "basic"}],
+        after=f"server.start_grpc_server('unix:serving.sock', ssl_config={given})",
+        front_ends=False,
+    )
+    with ServerProcess(script, tmp_path / "server") as started:
+        started.wait_ready()
+        address = f"unix:{started.directory}/serving.sock"
+        for ask in (_infer, _infer_aio):
+            assert _value(ask(address, Identity(None, ours), np.int32(5))) == 5
+            with pytest.raises(Refused):
+                _value(ask(address, Identity(None, foreign), np.int32(5)))
 
 
 @pytest.mark.parametrize("ask", [by_grpc, by_http])
