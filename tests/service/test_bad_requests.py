@@ -50,6 +50,24 @@ def test_request_that_names_what_is_not_there(
     assert fragment is None or fragment in failure.text
 
 
+def test_the_first_of_several_faults_is_told(client: GrpcClient) -> None:
+    """Servable and version, then the method, then each instance in order, its inputs in the method's order."""
+    wrong = _tensor(12, [2], b"")
+    faults = [
+        ("nobody", "nothing_like_it", 9, [{}], "servable is not available"),
+        ("basic", "nothing_like_it", 9, [{}], "servable is not available"),
+        ("basic", "nothing_like_it", 0, [{}], "method is not available"),
+        ("basic", "nothing_like_it", 0, [], "method is not available"),
+        ("basic", "add_two", 0, [{"a": wrong}], "input a"),
+        ("basic", "add_two", 0, [{"b": wrong}], "Cannot find input a"),
+        ("basic", "add_two", 0, [{"a": X["x"]}, {"a": wrong, "b": wrong}], "Cannot find input b"),
+    ]
+    for servable, method, version, instances, text in faults:
+        code, told = client.call(servable, method, *instances, version=version).error
+        assert code == INVALID_INPUTS
+        assert text in told
+
+
 def test_version_one_is_what_a_servable_without_versions_serves(caller: Caller) -> None:
     caller.assert_same(caller.call("basic", "echo", X, version=1)[0], {"y": np.float32(1)})
 

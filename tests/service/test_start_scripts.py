@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.harness.callers import GrpcCaller, RestCaller
 from tests.harness.gates import gate_request, wait_entered
@@ -50,7 +52,13 @@ while not os.path.exists({str(gate)!r}):
         _answers(server)
 
 
-def test_unix_socket(servables: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("old", [False, True])
+def test_unix_socket(servables: Path, tmp_path: Path, old: bool) -> None:
+    """A socket that a server left behind, as after SIGKILL, is replaced."""
+    if old:
+        (tmp_path / "server").mkdir()
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(tmp_path / "server" / "serving.sock"))
     after = "server.start_grpc_server('unix:serving.sock')"
     script = start_script([_basic(servables)], after=after, front_ends=False)
     with ServerProcess(script, tmp_path / "server") as server:

@@ -52,6 +52,11 @@ TEST(Dispatcher, TheLimitCountsRequestsInProgress) {
   dispatcher.Submit(FloatRequest(1), &first);
   dispatcher.Submit(FloatRequest(1), &second);
   EXPECT_EQ(second.Get().error.text, "Serving Error: enqueued requests count exceeds the limit 1");
+  auto request = FloatRequest(1);
+  request->servable = "nobody";
+  Answer unknown;
+  dispatcher.Submit(std::move(request), &unknown);
+  EXPECT_THAT(unknown.Get().error.text, HasSubstr("exceeds the limit 1")) << "the limit comes before what a request says";
   peer.Echo(peer.Take());
   first.Get();
   Answer third;
@@ -186,6 +191,11 @@ TEST(Dispatcher, AnswersAtOnceWhenNoWorkerIsToBeExpected) {
   Answer late;
   EXPECT_EQ(dispatcher.Submit(FloatRequest(1), &late), nullptr);
   EXPECT_EQ(late.Get().error.code, ErrorCode::kServableUnavailable);
+  auto request = FloatRequest(1);
+  request->instances[0].items.clear();
+  Answer wrong;
+  dispatcher.Submit(std::move(request), &wrong);
+  EXPECT_THAT(wrong.Get().error.text, HasSubstr("Cannot find input")) << "what is wrong with a request comes first";
 }
 
 TEST(Dispatcher, VersionZeroIsTheNewestWithAWorker) {
