@@ -237,15 +237,44 @@ print("handlers are back", handlers == [signal.getsignal(number) for number in n
         assert server.wait_exit() == 0
 
 
-def test_a_script_that_raises_afterwards_still_ends(servables: Path, tmp_path: Path) -> None:
-    server = ServerProcess(start_script([_basic(servables)], after="raise ValueError('of the script')"), tmp_path / "s")
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        ("raise ValueError('of the script')", "ValueError: of the script"),
+        ("server.start_restful_server('no address')", "no address"),
+        ("server.stop()\nraise ValueError('after the end')", "ValueError: after the end"),
+    ],
+)
+def test_a_script_that_fails_ends_the_server(servables: Path, tmp_path: Path, after: str, told: str) -> None:
+    server = ServerProcess(start_script([_basic(servables)], after=after), tmp_path / "s")
     try:
-        server.wait_for_line("of the script")
-        server.signal(signal.SIGTERM)
-        server.wait_exit()
+        server.wait_for_line(told)
+        assert server.wait_exit() == 1
         server.assert_nothing_left()
     finally:
         server.kill()
+
+
+def test_an_error_that_the_script_catches_leaves_the_server_alone(servables: Path, tmp_path: Path) -> None:
+    after = """
+try:
+    server.start_restful_server('no address')
+except RuntimeError:
+    pass
+failing = threading.Thread(target=lambda: 1 / 0)
+failing.start()
+failing.join()
+"""
+    with ServerProcess(start_script([_basic(servables)], after=after.strip()), tmp_path / "server") as server:
+        _answers(server.wait_ready())
+
+
+def test_the_servers_end_gives_the_hook_for_exceptions_back(servables: Path, tmp_path: Path) -> None:
+    before = "import sys\nhook = sys.excepthook"
+    after = "during = sys.excepthook is hook\nserver.stop()\nprint('hooks', during, sys.excepthook is hook, flush=True)"
+    with ServerProcess(start_script([_basic(servables)], before=before, after=after), tmp_path / "server") as server:
+        server.wait_for_line("^hooks False True$")
+        assert server.wait_exit() == 0
 
 
 def test_names_can_be_imported_with_a_star() -> None:

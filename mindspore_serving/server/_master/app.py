@@ -26,6 +26,7 @@ from mindspore_serving.server._master.address import GRPC, RESTFUL, Address
 from mindspore_serving.server._master.launch import WorkerSpec, log_directory
 from mindspore_serving.server._master.rest import RestServer
 from mindspore_serving.server._master.rest_listener import open_listening_socket
+from mindspore_serving.server._master.script_failure import ScriptFailure
 from mindspore_serving.server._master.supervisor import Supervisor
 from mindspore_serving.server._master.tls import Tls
 from mindspore_serving.server._master.worker_handle import WorkerHandle, WorkerListener
@@ -80,6 +81,7 @@ class App:
         self._loop.add_reader(self._signals.fileno(), self._on_signals)
         # A daemon: what keeps the process alive is the keeper, once there are servables.
         self._keeper: threading.Thread | None = None
+        self._script_failure: ScriptFailure | None = None
         self._thread = threading.Thread(target=self._run, name="serving-loop", daemon=True)
         self._thread.start()
 
@@ -108,6 +110,7 @@ class App:
             self._main_waits = False
         self._keeper = threading.Thread(target=self._thread.join, name="serving-keeper")
         self._keeper.start()
+        self._script_failure = ScriptFailure(self._stop_with_script)
 
     def start_grpc_server(self, listening: Listening) -> str:
         """Starts the gRPC end point; returns the address it listens on."""
@@ -123,6 +126,11 @@ class App:
             if not self._closed:
                 self._loop.call_soon_threadsafe(self._begin_shutdown)
         self._wait()
+
+    def _stop_with_script(self) -> None:
+        if self.running:
+            log.error("the script that started the server has failed: the server stops")
+            self.stop()
 
     def stop_if_idle(self) -> None:
         """Stops a server that nothing was started in."""
@@ -311,6 +319,8 @@ class App:
             self._loop.run_until_complete(asyncio.wait(tasks, timeout=_CLOSE_S))
         self._loop.remove_reader(self._signals.fileno())
         self._signals.restore()
+        if self._script_failure is not None:
+            self._script_failure.restore()
         self._loop.close()
         # They own descriptors and memory, which must not wait for a garbage collection.
         self._grpc = self._rest = None

@@ -33,7 +33,7 @@ def load_config(servable_directory: str, servable_name: str) -> tuple[Declaratio
     with declaring(servable_name, directory) as declaration:
         try:
             _run_config(servable_name, directory)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             traceback.print_exc()
             place = ", ".join(filter(None, (_place(error, directory), declaration.failure_place(error))))
             raise RuntimeError(
@@ -45,13 +45,13 @@ def load_config(servable_directory: str, servable_name: str) -> tuple[Declaratio
             raise RuntimeError(f"{error} (in file '{os.path.join(directory, CONFIG_FILE)}')") from error
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     """What the error says, without the bare file name that a syntax error adds."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return text or "without a message"
 
 
-def _place(error: Exception, directory: str) -> str:
+def _place(error: BaseException, directory: str) -> str:
     """The file and line of the servable that the error comes from: the last of its own, not of what it calls."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"file '{error.filename}', line {error.lineno}"

@@ -109,3 +109,11 @@ def test_chosen_versions(versions, names, requested, has_models, version):
 def test_missing_versions(versions, names, requested, text):
     with pytest.raises(RuntimeError, match=text):
         choose_version(versions(*names), "s", requested, True)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"), [("sys.exit(3)", "3"), ("sys.exit('no licence')", "no licence"), ("sys.exit()", "without a")]
+)
+def test_a_configuration_that_exits_is_told_as_a_failure(servable, call, text):
+    with pytest.raises(RuntimeError, match=rf"import leaving.servable_config failed, {text}.*SystemExit.*line 2"):
+        servable("leaving", servable_config=f"import sys\n{call}\n")
