@@ -165,6 +165,7 @@ JsonNumberLists::JsonNumberLists(std::string_view body, size_t max_depth, std::p
 void JsonNumberLists::Walk() {
   const char *const end = body_.data() + body_.size();
   size_t depth = 0;
+  size_t input_depth = 0;  // inputs are in an instance, which is in the document or in a list there
   size_t inputs = 0;
   for (const char *at = body_.data(); at < end;) {
     switch (*at) {
@@ -173,15 +174,16 @@ void JsonNumberLists::Walk() {
         break;
       case ':':
         at = SkipSpace(at + 1, end);
-        // Inputs are in an instance, which is in the document or in a list there.
-        if (depth == 2 || depth == 3) {
+        if (depth == input_depth) {
           at = TakeInput(at, depth);
           ++inputs;
         }
         break;
       case '{':
       case '[':
-        ++depth;
+        if (++depth == 2) {
+          input_depth = *at == '[' ? 3 : 2;
+        }
         ++at;
         break;
       case '}':

@@ -19,12 +19,13 @@ class RequestLimits:
         max_header_bytes (int): Bytes of the request line and of each header of a RESTful request, and of all metadata
             of a gRPC call, 256 to 1,048,576. Default 8192.
         max_headers (int): Headers of a RESTful request, 1 to 10,000. Default 128.
-        max_connections (int, optional): Connections to the RESTful server, 1 to 1,048,576. One too many is told so,
-            and with TLS, where silent ones count as well, only closed. Default None: half of the descriptors that the
-            process may open (`ulimit -n`), at most 10,000.
+        max_connections (int, optional): Connections to the RESTful server, 1 to 1,048,576. One too many is told so
+            (a few at a time are), and with TLS, where silent ones count as well, only closed. Default None: half of the
+            descriptors that the process may open (`ulimit -n`), at most 10,000.
         max_buffered_mb (int, optional): MiB that the requests of all gRPC clients together may take, arrived or on
             their way, until they are answered, 1 to 1,048,576; calls beyond it end with RESOURCE_EXHAUSTED or
-            UNAVAILABLE. Default None: four times the largest message, at least 1024.
+            UNAVAILABLE, so it bounds `max_enqueued_requests` too. Default None: four times the largest message,
+            at least 1024.
         request_timeout_s (float): Seconds, at most a day, that a client may take to send the head of a RESTful request,
             each 64 KiB of its body, and to take each 64 KiB of an answer; and to begin a gRPC connection. Default 30.
         idle_timeout_s (float): Seconds, at most a day, after which a RESTful connection without a request is closed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import resource
 import socket
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ _TLS_HANDSHAKE_S = 10.0
 _TLS_SHUTDOWN_S = 1.0
 _PAUSE_S = 1.0
 """How long nothing is accepted when there is no descriptor left for it."""
+_NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""What else goes wrong is one connection's own."""
 _LINGER_S = 1.0
 """How long a client that was turned away may take to read why."""
 _MOST_LINGERING = 16
@@ -90,9 +93,12 @@ class Listener:
         assert self._listening is not None
         try:
             accepted, _ = self._listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionError):
+        except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
+            if error.errno not in _NO_ROOM:
+                log.debug("a RESTful connection came to nothing: %s", error)
+                return
             log.warning("no RESTful connection can be accepted for the next %g s: %s", _PAUSE_S, error)
             self._loop.remove_reader(self._listening)
             self._loop.call_later(_PAUSE_S, self._accept_again)

@@ -9,8 +9,8 @@ from types import TracebackType
 
 
 class ScriptFailure:
-    """Watches for an exception that ends the main thread, by `sys.excepthook`; not in an interactive session, where the
-    next line follows.
+    """Watches for an exception that ends the main thread, by `sys.excepthook`, which hears of all but SystemExit; not
+    in an interactive session, where the next line follows.
 
     Args:
         on_failure: called in the main thread, once the exception has been printed.

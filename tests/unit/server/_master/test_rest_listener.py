@@ -80,6 +80,34 @@ def test_a_process_without_descriptors_accepts_again_later(run, monkeypatch):
     assert len(warnings) == 1
 
 
+def test_an_error_of_one_connection_does_not_keep_others_waiting(run, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(rest_listener.log, "warning", lambda *arguments: warnings.append(arguments))
+
+    class Failing(socket.socket):
+        failures = 1
+
+        def accept(self):
+            if self.failures:
+                self.failures -= 1
+                raise OSError(errno.EHOSTUNREACH, "No route to host")
+            return super().accept()
+
+    async def scenario(connection: Connection) -> None:
+        with Failing() as listening, socket.socket() as client:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            listening.setblocking(False)
+            connection.server.listen(listening)
+            client.connect(listening.getsockname())
+            await connection.later(0)
+            await connection.later(0)
+            assert connection.server.listener.count == 2
+
+    run(scenario)
+    assert not warnings
+
+
 def test_a_client_that_has_gone_before_it_is_accepted(run):
     async def scenario(connection: Connection) -> None:
         here, there = socket.socketpair()

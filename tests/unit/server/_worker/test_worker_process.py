@@ -101,11 +101,18 @@ def test_a_model_needs_a_version_directory_in_every_worker(start_worker, place, 
     assert "There is no valid version directory of models" in message.error
 
 
-@pytest.mark.parametrize("end", ["import sys; sys.exit(1)", "import os; os._exit(1)"])
-def test_a_config_that_leaves_ends_the_process(start_worker, end):
-    worker = start_worker(end)
+def test_a_config_that_leaves_at_once_ends_the_process(start_worker):
+    worker = start_worker("import os; os._exit(1)")
     assert worker.message() is None
     assert worker.exit_code() == 1
+
+
+def test_a_config_that_exits_is_told_as_a_failure(start_worker):
+    worker = start_worker("import sys; sys.exit('no licence')")
+    message = worker.message()
+    assert isinstance(message, WorkerFailed)
+    assert "no licence (SystemExit in file" in message.error
+    assert worker.exit_code() == 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
