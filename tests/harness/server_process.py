@@ -24,12 +24,13 @@ _SCRIPT = "serving_server.py"
 _MAY_STAY = {_SCRIPT, "serving_logs"}
 
 
-# What a signal does depends on whether the main thread has ended, so it is another thread that tells of its end.
+# What a signal does depends on whether the main thread has ended, so it is another thread that tells of its end. Not by
+# print: the interpreter's end aborts when a daemon thread has the lock of standard output.
 _END = """
 
 def tell_end():
     threading.main_thread().join()
-    print('main returned', flush=True)
+    os.write(1, b'main returned\\n')
 
 
 if __name__ == '__main__':
@@ -51,7 +52,7 @@ def start_script(
 
     `configs` are the arguments of `ServableStartConfig`; `grpc` and `rest` further arguments of the start calls.
     """
-    lines = ["import threading", "", "from mindspore_serving import server", "", "", "def main():"]
+    lines = ["import os", "import threading", "", "from mindspore_serving import server", "", "", "def main():"]
     body = [before] if before else []
     body += [
         f"configs = [server.ServableStartConfig(**arguments) for arguments in {list(configs)!r}]",

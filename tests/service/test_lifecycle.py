@@ -81,7 +81,7 @@ except KeyboardInterrupt:
         _answers(server)
         server.signal(signal.SIGINT)
         server.wait_for_line("^interrupted")
-        assert server.wait_exit() == 0
+        assert server.wait_exit() == 0, server.report()
 
 
 def test_signal_while_starting(servables: Path, tmp_path: Path) -> None:

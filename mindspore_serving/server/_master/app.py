@@ -82,6 +82,8 @@ class App:
         # A daemon: what keeps the process alive is the keeper, once there are servables.
         self._keeper: threading.Thread | None = None
         self._script_failure: ScriptFailure | None = None
+        self._stopping: list[threading.Thread] = []
+        """What blocking work is done in during the shutdown."""
         self._thread = threading.Thread(target=self._run, name="serving-loop", daemon=True)
         self._thread.start()
 
@@ -302,9 +304,12 @@ class App:
                     self._loop.call_soon_threadsafe(done.set_result, None)
 
         try:
-            threading.Thread(target=run, name="serving-stop", daemon=True).start()
+            thread = threading.Thread(target=run, name="serving-stop", daemon=True)
+            thread.start()
         except RuntimeError:
             run()
+        else:
+            self._stopping.append(thread)
         return done
 
     def _finish(self) -> None:
@@ -317,6 +322,8 @@ class App:
             task.cancel()
         if tasks:
             self._loop.run_until_complete(asyncio.wait(tasks, timeout=_CLOSE_S))
+        for thread in self._stopping:  # the interpreter's end, which may come next, does not go well with them
+            thread.join(_CLOSE_S)
         self._loop.remove_reader(self._signals.fileno())
         self._signals.restore()
         if self._script_failure is not None:
