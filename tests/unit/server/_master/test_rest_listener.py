@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import resource
 import socket
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -57,17 +60,24 @@ class Exhausted(socket.socket):
         return super().accept()
 
 
+@contextlib.contextmanager
+def a_client_of(listening: socket.socket, connection: Connection) -> Iterator[Any]:
+    """The server listens there too, and somebody has connected."""
+    with listening, socket.socket() as client:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        listening.setblocking(False)
+        connection.server.listen(listening)
+        client.connect(listening.getsockname())
+        yield listening
+
+
 def test_a_process_without_descriptors_accepts_again_later(run, monkeypatch):
     warnings = []
     monkeypatch.setattr(rest_listener.log, "warning", lambda *arguments: warnings.append(arguments))
 
     async def scenario(connection: Connection) -> None:
-        with Exhausted() as listening, socket.socket() as client:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            listening.setblocking(False)
-            connection.server.listen(listening)
-            client.connect(listening.getsockname())
+        with a_client_of(Exhausted(), connection) as listening:
             await connection.later(0)
             await connection.later(0.5)
             listening.full = False
@@ -94,12 +104,7 @@ def test_an_error_of_one_connection_does_not_keep_others_waiting(run, monkeypatc
             return super().accept()
 
     async def scenario(connection: Connection) -> None:
-        with Failing() as listening, socket.socket() as client:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            listening.setblocking(False)
-            connection.server.listen(listening)
-            client.connect(listening.getsockname())
+        with a_client_of(Failing(), connection):
             await connection.later(0)
             await connection.later(0)
             assert connection.server.listener.count == 2
