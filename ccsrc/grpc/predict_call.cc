@@ -1,5 +1,6 @@
 #include "grpc/predict_call.h"
 
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -10,6 +11,13 @@ namespace mindspore::serving {
 namespace {
 
 constexpr char kPredictPath[] = "/mindspore.serving.proto.MSService/Predict";
+
+/// A message and its bytes. The message is to go last: only with it does gRPC (1.51) take the memory back in a way that is right on any thread.
+/// A slice that goes last gives its memory back without the context that the bookkeeping of a strained quota needs, and the process dies.
+struct Message {
+  grpc::ByteBuffer buffer;
+  std::vector<grpc::Slice> slices;
+};
 
 ByteSpan Bytes(const grpc::Slice &slice) { return {reinterpret_cast<const std::byte *>(slice.begin()), slice.size()}; }
 
@@ -53,20 +61,20 @@ void PredictCall::OnRequest(bool ok) {
 }
 
 void PredictCall::Submit() {
-  auto slices = std::make_shared<std::vector<grpc::Slice>>();
-  const grpc::Status dumped = message_.Dump(slices.get());
-  message_.Clear();
+  auto message = std::make_shared<Message>();
+  message->buffer.Swap(&message_);
+  const grpc::Status dumped = message->buffer.Dump(&message->slices);
   std::unique_ptr<Request> request;
   try {
     if (!dumped.ok()) {
       throw ServingError(ErrorKind::kBadInput, "The message cannot be read: " + dumped.error_message());
     }
     std::vector<ByteSpan> pieces;
-    pieces.reserve(slices->size());
-    for (const auto &slice : *slices) {
+    pieces.reserve(message->slices.size());
+    for (const auto &slice : message->slices) {
       pieces.push_back(Bytes(slice));
     }
-    request = DecodePredictRequest(pieces, slices, context_->limits);
+    request = DecodePredictRequest(pieces, std::move(message), context_->limits);
   } catch (const ServingError &error) {
     Log(LogLevel::kDebug, error.what());
     Reply reply;

@@ -24,6 +24,7 @@ SIZES = (
 )
 TIMES = "request_timeout_s=2, idle_timeout_s=1"
 X = {"x": np.int32(1)}
+REFUSALS = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
 ECHO = "/model/basic:echo"
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
@@ -113,27 +114,37 @@ def test_metadata(server: ServerProcess, client: GrpcClient) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         call(message, metadata=[("some", "a" * 1400)], timeout=20)
     # The library refuses the call, or ends the connection that it came by.
-    assert raised.value.code() in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
+    assert raised.value.code() in REFUSALS
     with GrpcClient(server.grpc_address) as other:
         assert other.call("basic", "echo", X).values
 
 
 def test_messages_in_memory(server: ServerProcess, tmp_path: Path) -> None:
-    """Of 20 requests of 1 MiB that wait, some are ended, the others are answered, and then all is well again."""
-    gate = tmp_path / "gate"
-    message = make_request("slow", "gate", [{"path": str(gate), "more": bytes(1 << 20)}]).SerializeToString()
-    refusals = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE)
+    """Of 20 waiting requests of 1 MiB some are ended, the others are answered, and then all is well, each time."""
+    for round_ in range(10):
+        gate = tmp_path / f"gate{round_}"
+        message = make_request("slow", "gate", [{"path": str(gate), "more": bytes(1 << 20)}]).SerializeToString()
+        with GrpcClient(server.grpc_address) as client:
+            futures = [client.future(message) for _ in range(20)]
+            try:
+                wait_until(lambda futures=futures: any(future.done() for future in futures), "the end of a call")
+            finally:
+                gate.touch()
+            codes = [future.code() for future in futures]
+            assert set(codes) <= {grpc.StatusCode.OK, *REFUSALS}
+            assert set(codes) & set(REFUSALS)
+        wait_until(lambda message=message: answers(server, message, 20), "20 answers in a row")
+
+
+def answers(server: ServerProcess, message: bytes, count: int) -> bool:
+    """Whether a new client gets so many answers. gRPC may still end a call or two that had no part in the strain."""
     with GrpcClient(server.grpc_address) as client:
-        futures = [client.future(message) for _ in range(20)]
         try:
-            wait_until(lambda: any(future.done() for future in futures), "the end of a call")
-        finally:
-            gate.touch()
-        codes = [future.code() for future in futures]
-        assert set(codes) <= {grpc.StatusCode.OK, *refusals}
-        assert set(codes) & set(refusals)
-    with GrpcClient(server.grpc_address) as client:
-        assert [decode_reply(client.send_bytes(message)).errors for _ in range(20)] == [[]] * 20
+            return all(decode_reply(client.send_bytes(message)).errors == [] for _ in range(count))
+        except grpc.RpcError as error:
+            if error.code() not in REFUSALS or server.process.poll() is not None:
+                raise
+            return False
 
 
 def test_connections(server: ServerProcess) -> None:
