@@ -82,6 +82,8 @@ class Session:
         options.intra_op_num_threads = threads
         # Between runs, threads that wait actively would take the cores from the server's other threads and workers.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        # Patterns of memory hold for one batch size each, and batches are of all sizes.
+        options.enable_mem_pattern = False
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._names = [value.name for value in self._session.get_inputs()]
         self.info = info or self.own_signature()
