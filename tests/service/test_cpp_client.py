@@ -144,3 +144,15 @@ def test_tls(run: Run, tls_server: ServerProcess, authority: Authority, tmp_path
     expected = f"INVALID_INPUTS: Cannot read custom_ca '{missing}': No such file or directory\n"
     assert run("connect", address, missing) == expected
     assert "Cannot read private_key" in run("connect", address, ca, certificate, str(tmp_path))
+
+
+def test_tls_over_a_unix_socket(run: Run, authority: Authority, servables: Path, tmp_path: Path) -> None:
+    files = [authority.path(file) for file in ("server.crt", "server.key", "ca.crt")]
+    config = {"servable_directory": str(servables), "servable_name": "basic"}
+    start = f"server.start_grpc_server('unix:serving.sock', ssl_config=server.SSLConfig(*{files!r}))"
+    with ServerProcess(start_script([config], after=start, front_ends=False), tmp_path / "server") as server:
+        server.wait_ready()
+        address, ca = "unix:serving.sock", authority.path("ca.crt")
+        assert run("connect", address, ca, directory=server.directory) == "y 7\n"
+        refused = run("connect", address, Authority(tmp_path / "foreign").path("ca.crt"), directory=server.directory)
+        assert refused.startswith("FAILED: Grpc Error, (14, 'unavailable'), ")

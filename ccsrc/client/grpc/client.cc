@@ -67,11 +67,15 @@ Status CheckArguments(const std::string &address, const Target &target, const Cl
   return SUCCESS;
 }
 
-grpc::ChannelArguments ChannelArgumentsOf(const ClientOptions &options) {
+grpc::ChannelArguments ChannelArgumentsOf(const std::string &address, const ClientOptions &options) {
   const auto limit = [](size_t bytes) { return static_cast<int>(std::min<size_t>(bytes, INT_MAX)); };
   grpc::ChannelArguments arguments;
   arguments.SetMaxSendMessageSize(limit(options.max_send_message_bytes));
   arguments.SetMaxReceiveMessageSize(limit(options.max_receive_message_bytes));
+  // A path is no name that a certificate could have; newer gRPC libraries would look for it there.
+  if (options.ssl_config && address.starts_with("unix:")) {
+    arguments.SetSslTargetNameOverride("localhost");
+  }
   return arguments;
 }
 
@@ -98,7 +102,7 @@ class Client::Impl {
       made_ = MakeCredentials(options.ssl_config, &credentials);
     }
     if (made_.IsSuccess()) {
-      channel_ = grpc::CreateCustomChannel(address, credentials, ChannelArgumentsOf(options));
+      channel_ = grpc::CreateCustomChannel(address, credentials, ChannelArgumentsOf(address, options));
     }
   }
 
