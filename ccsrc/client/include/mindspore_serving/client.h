@@ -228,7 +228,8 @@ struct ClientOptions {
 /// Calls one method of a servable. Thread-safe; connects at the first call, and again after a lost connection.
 class MINDSPORE_SERVING_CLIENT_API Client {
  public:
-  /// `address` is "<host>:<port>" or "unix:<path>" (with TLS, the certificate is to be for localhost); version 0 is the newest that is running.
+  /// `address` is "<host>:<port>" or "unix:<path>", where with TLS the certificate is to be for localhost. Version 0 is
+  /// the newest that is running.
   Client(const std::string &address, const std::string &servable_name, const std::string &method_name,
          uint64_t version_number = 0, const ClientOptions &options = ClientOptions());
   Client(const std::string &server_ip, uint64_t server_port, const std::string &servable_name,
