@@ -74,7 +74,7 @@ def grpc_lenet(bench: Bench) -> list[Row]:
     """example/lenet, against a bare loop over the same converted model and the same pre-processing.
 
     And that loop while a bare echo answers as many requests a second, against the loop alone: what a server without any
-    cost of its own would reach here. Its batches have half of the requests in flight, since the others are on their way.
+    cost of its own would reach here. Its batches have half of the requests in flight: the others are on their way.
     """
     served = _served(bench, _LENET)
     requests_per_s = statistics.median(sample.per_s for sample in served.ours)
