@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -67,8 +68,8 @@ class Dispatcher {
                      bool own_device, std::string label, std::vector<std::string> remote_methods = {}, UniqueFd process = {});
   void DrainWorker(uint64_t worker);
   /// Ends the worker's channel, takes the results it had written, and runs the rest elsewhere. Until SetStarting says otherwise a
-  /// replacement is taken to be starting.
-  void RemoveWorker(uint64_t worker);
+  /// replacement is taken to be starting. `end` says how its process ended, for errors; empty when that is not known.
+  void RemoveWorker(uint64_t worker, std::string_view end = {});
   void SetStarting(const std::string &servable, uint64_t version, int workers);
   void FailWaiting(const std::string &servable, uint64_t version);
   /// Throws std::out_of_range for a worker that is not (any more) there.

@@ -32,6 +32,17 @@ void Retire(MethodQueue *queue, std::vector<QueueEntry> *orphans) {
   }
 }
 
+// What an instance is told that was tried often enough.
+Error WorkersDied(const WorkerLink &last, const MethodInfo &method, std::string_view end) {
+  std::string text = "Serving Error: " + std::to_string(Dispatcher::kMaxRetries + 1) + " workers died while they ran this instance of servable " +
+                     last.servable + ", method " + method.name + ", it is not tried again";
+  if (!end.empty()) {
+    text += "; the last worker: ";
+    text += end;
+  }
+  return MakeError(ErrorKind::kInternal, std::move(text));
+}
+
 }  // namespace
 
 // --- worker to master: the reader threads ---
@@ -133,7 +144,7 @@ uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::stri
     std::lock_guard lock(mutex_);
     endpoint = routes_.Add(servable, version);
     const uint64_t number = next_worker_++;
-    link = std::make_shared<WorkerLink>(number, std::move(label), std::move(channel), own_device, std::move(remote_methods));
+    link = std::make_shared<WorkerLink>(number, servable, std::move(label), std::move(channel), own_device, std::move(remote_methods));
     link->process = std::move(process);
     for (auto &info : methods) {
       auto &queue = endpoint->methods[info.name];
@@ -184,7 +195,7 @@ void Dispatcher::DrainWorker(uint64_t worker) {
   TellReadiness();
 }
 
-void Dispatcher::RemoveWorker(uint64_t worker) {
+void Dispatcher::RemoveWorker(uint64_t worker, std::string_view end) {
   Endpoint *endpoint;
   std::shared_ptr<WorkerLink> link;
   std::thread reader;
@@ -215,8 +226,9 @@ void Dispatcher::RemoveWorker(uint64_t worker) {
                             " the last of " + std::to_string(kMaxRetries + 1) + ", are not tried again");
   }
   FailEntries(std::move(lost.orphans), MethodChanged());
-  FailEntries(std::move(lost.given_up), MakeError(ErrorKind::kInternal, "Serving Error: " + std::to_string(kMaxRetries + 1) +
-                                                                     " workers died while they ran this instance, it is not tried again"));
+  for (const auto &entry : lost.given_up) {
+    FinishInstance(entry, {{}, WorkersDied(*link, *entry.call->method, end)});
+  }
   PumpEndpoint(endpoint);
 }
 

@@ -40,6 +40,7 @@ struct WorkerLink {
   };
 
   const uint64_t number;
+  const std::string servable;
   const std::string label;
   const std::shared_ptr<Channel> channel;
   const bool own_device;
@@ -61,9 +62,10 @@ struct WorkerLink {
   std::deque<RingEntry> parked_calls;  ///< of the reader thread alone: model calls that wait for room for their results
   bool reader_is_drowsy = false;  ///< of the reader thread alone: it has announced its sleep
 
-  WorkerLink(uint64_t link_number, std::string link_label, std::shared_ptr<Channel> link_channel, bool link_own_device,
-             std::vector<std::string> link_remote_methods)
+  WorkerLink(uint64_t link_number, std::string link_servable, std::string link_label, std::shared_ptr<Channel> link_channel,
+             bool link_own_device, std::vector<std::string> link_remote_methods)
       : number(link_number),
+        servable(std::move(link_servable)),
         label(std::move(link_label)),
         channel(std::move(link_channel)),
         own_device(link_own_device),

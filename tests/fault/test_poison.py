@@ -46,10 +46,25 @@ def test_neighbours_in_the_same_request_survive(start: Start) -> None:
         assert fine == [5, 6, 7, 8]
 
 
-@pytest.mark.parametrize("how", [1, 3], ids=["os._exit", "SIGSEGV"])
-def test_other_ways_to_die(start: Start, how: int) -> None:
+@pytest.mark.parametrize(
+    ("how", "end"),
+    [
+        (1, "exit code 1"),
+        (2, "killed by signal 9 (SIGKILL), perhaps out of memory"),
+        (3, "killed by signal 11 (SIGSEGV)"),
+    ],
+    ids=["os._exit", "SIGKILL", "SIGSEGV"],
+)
+def test_the_client_is_told_what_died_of_what(start: Start, how: int, end: str) -> None:
+    """And the master's log where more is to be found, which is the Python stacks after a crash."""
     with start("crash") as server, HttpClient(server.rest_address, timeout_s=60) as client:
         reply = client.call("crash", "kill", {"how": how})
-        assert reply.status in (500, 503)
-        assert reply.error
+        assert (reply.status, reply.error) == (
+            500,
+            "Serving Error: 3 workers died while they ran this instance of servable crash, method kill, it is not "
+            f"tried again; the last worker: {end}",
+        )
         wait_until(lambda: client.call("crash", "echo", {"x": 1}).status == 200, "the worker's return")
+        ((name, text),) = server.worker_logs().items()
+        assert server.output.count(f"has died: {end}; its log: {server.directory}/serving_logs/{name}") == MOST_TRIES
+        assert text.count(" in die\n") == (MOST_TRIES if how == 3 else 0)

@@ -85,7 +85,9 @@ void BindDispatcher(nb::module_ &module) {
       "declare_servable", [](MasterDispatcher &self, const std::string &servable) { self.dispatcher().DeclareServable(servable); },
       "servable"_a, Released())
     .def("drain_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().DrainWorker(worker); }, "worker"_a, Released())
-    .def("remove_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().RemoveWorker(worker); }, "worker"_a, Released())
+    .def(
+      "remove_worker", [](MasterDispatcher &self, uint64_t worker, const std::string &end) { self.dispatcher().RemoveWorker(worker, end); },
+      "worker"_a, "end"_a = "", Released())
     .def(
       "set_starting",
       [](MasterDispatcher &self, const std::string &servable, uint64_t version, int workers) {

@@ -43,7 +43,7 @@ class Dispatcher:
         """
     def drain_worker(self, worker: int) -> None:
         """No new instances for it; what runs there goes on."""
-    def remove_worker(self, worker: int) -> None:
+    def remove_worker(self, worker: int, end: str = "") -> None:
         """It is gone: its unfinished instances run again elsewhere or are answered. Its channel is closed. Until
         `set_starting` is called after it, a replacement is taken to be starting."""
     def set_starting(self, servable: str, version: int, workers: int) -> None:

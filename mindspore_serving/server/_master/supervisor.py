@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _WAIT_FOR_REPLACEMENT_S = 10.0
 """Requests wait this long at most for a worker that is starting."""
+_WAIT_FOR_EXIT_S = 1.0
+"""A worker that has closed its control socket but does not end is given up after this long."""
 _HEALTH_INTERVAL_S = 15.0
 _SILENCE_S = 60.0
 """A worker that has work but completed nothing for this long is warned about. It is not killed: stages may be slow."""
@@ -185,13 +187,19 @@ class Supervisor:
         self._update_waiting(worker.key)
 
     def on_eof(self, handle: WorkerHandle) -> None:
-        """A worker closed its control socket: its process is ending, so nothing more goes there."""
-        self._leave_dispatcher(self._owners[handle])
+        """A worker closed its control socket: its process is ending, so nothing more goes there. What it had is looked
+        at when its exit, which follows at once as a rule, has told why."""
+        worker = self._owners[handle]
+        if worker.number is not None:
+            # A replacement is taken to be starting, so nothing is answered yet.
+            self._dispatcher.set_starting(*worker.key, self._count(worker.key, WorkerState.STARTING) + 1)
+            self._dispatcher.drain_worker(worker.number)
+            self._loop.call_later(_WAIT_FOR_EXIT_S, self._leave_dispatcher, worker, worker.number)
 
     def on_exit(self, handle: WorkerHandle, returncode: int) -> None:
         """A process has ended."""
         worker = self._owners.pop(handle)
-        self._leave_dispatcher(worker)
+        self._leave_dispatcher(worker, worker.number, describe_exit(returncode))
         if not handle.adopted:
             handle.channel.close()
         worker.handle = None
@@ -232,12 +240,12 @@ class Supervisor:
         self._update_waiting(worker.key)
         self._check_gone()
 
-    def _leave_dispatcher(self, worker: Worker) -> None:
+    def _leave_dispatcher(self, worker: Worker, number: int | None, end: str = "") -> None:
         """The dispatcher takes a replacement to be starting until it is told otherwise, so nothing is answered yet."""
-        if worker.number is not None:
-            number, worker.number = worker.number, None
+        if number is not None and number == worker.number:
+            worker.number = None
             worker.in_flight, worker.completed, _ = self._dispatcher.worker_load(number)
-            self._dispatcher.remove_worker(number)
+            self._dispatcher.remove_worker(number, end)
 
     # Restarting
 

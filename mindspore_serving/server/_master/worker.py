@@ -84,5 +84,9 @@ def describe_exit(returncode: int) -> str:
     """The end of a process in words."""
     if returncode >= 0:
         return f"exit code {returncode}"
-    name = signal.Signals(-returncode).name if -returncode in signal.valid_signals() else str(-returncode)
-    return f"killed by signal {name}" + (" (perhaps out of memory)" if -returncode == signal.SIGKILL else "")
+    number = -returncode
+    try:
+        name = f" ({signal.Signals(number).name})"
+    except ValueError:  # most real-time signals have none
+        name = ""
+    return f"killed by signal {number}{name}" + (", perhaps out of memory" if number == signal.SIGKILL else "")

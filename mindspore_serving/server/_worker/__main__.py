@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import signal
 import sys
@@ -134,6 +135,8 @@ def main() -> None:
     control = ControlSocket(parser.parse_args().control_fd)
     # The log file shows what happened until the end, however the process ends.
     sys.stdout.reconfigure(line_buffering=True)
+    # A descriptor of its own: servables may close standard error, and another file then gets its number.
+    faulthandler.enable(os.dup(sys.stderr.fileno()))
     worker = Worker(control)
     signals = SignalThread(worker.leave_on_signal)
     signals.start()

@@ -164,9 +164,9 @@ TEST(Dispatcher, IsolatesAnInstanceThatKillsWorkers) {
   if (peer.Inputs(alone).tensors.at(0).size_bytes == 4 * sizeof(float)) {
     peer.Echo(alone);
     peer.Take();
-    dispatcher.RemoveWorker(worker);
+    dispatcher.RemoveWorker(worker, "exit code 1");
   } else {
-    dispatcher.RemoveWorker(worker);
+    dispatcher.RemoveWorker(worker, "exit code 1");
     Peer last;
     worker = dispatcher.AddWorker(last.master, "demo", 1, {EchoMethod()}, true, "4");
     last.Echo(last.Take());
@@ -174,7 +174,8 @@ TEST(Dispatcher, IsolatesAnInstanceThatKillsWorkers) {
   }
   const Reply reply = poison.Get();
   EXPECT_EQ(reply.error.kind, ErrorKind::kInternal);
-  EXPECT_THAT(reply.error.text, HasSubstr("3 workers died"));
+  EXPECT_EQ(reply.error.text, "Serving Error: 3 workers died while they ran this instance of servable demo, method echo, it is not "
+                              "tried again; the last worker: exit code 1");
 }
 
 TEST(Dispatcher, AnswersAtOnceWhenNoWorkerIsToBeExpected) {

@@ -57,6 +57,9 @@ class FakeProcess:
     def leave(self) -> None:
         self._listener.on_message(self, WorkerLeaving("SIGTERM"))
 
+    def close_socket(self) -> None:
+        self._listener.on_eof(self)
+
     def end(self, returncode: int) -> None:
         if not self._ended:
             self._ended = True
@@ -125,9 +128,9 @@ class FakeDispatcher:
     def drain_worker(self, worker: int) -> None:
         self.told.append(("drain", worker))
 
-    def remove_worker(self, worker: int) -> None:
+    def remove_worker(self, worker: int, end: str = "") -> None:
         self.workers.pop(worker).close()
-        self.told.append(("remove", worker))
+        self.told.append(("remove", worker, end))
 
     def set_starting(self, servable: str, version: int, workers: int) -> None:
         self.waiting_for[servable, version] = workers

@@ -12,57 +12,12 @@ import pytest
 
 from mindspore_serving.server._master import supervisor as supervisor_module
 from mindspore_serving.server._master import worker as worker_module
-from mindspore_serving.server._master.launch import WorkerSpec
-from mindspore_serving.server._master.merging import Servable
 from mindspore_serving.server._master.states import WorkerState
-from mindspore_serving.server._master.supervisor import Supervisor
 from mindspore_serving.server.control_messages import StopWorker
 
-from .fakes import FakeDispatcher, FakeProcess, Spawner
+from .stage import DEVICE_0, DEVICE_1, EXTRA_0, KEY, Stage, until
 
-SERVABLE = Servable("/servables", "add", 1, "none", (0,), 1, None, "AES-GCM")
-KEY = ("add", 1)
-DEVICE_0 = WorkerSpec(SERVABLE, 0, None, True)
-DEVICE_1 = WorkerSpec(SERVABLE, 1, None, True)
-EXTRA_0 = WorkerSpec(SERVABLE, None, 0, False)
 S = WorkerState
-
-
-class Stage:
-    """A supervisor and what it talks to."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.dispatcher = FakeDispatcher()
-        self.spawner = Spawner()
-        self.gone = 0
-        self.supervisor = Supervisor(loop, self.dispatcher, self.spawner, self.on_gone)
-
-    def on_gone(self) -> None:
-        self.gone += 1
-
-    @property
-    def processes(self) -> list[FakeProcess]:
-        return self.spawner.processes
-
-    @property
-    def states(self) -> list[WorkerState]:
-        return [state for _, state in self.supervisor.states]
-
-    async def serve(self, *specs: WorkerSpec) -> None:
-        """Starts workers that become ready at once."""
-        start = asyncio.ensure_future(self.supervisor.start(specs))
-        for count in range(1, len(specs) + 1):
-            await until(lambda count=count: len(self.processes) >= count)
-            self.processes[count - 1].ready()
-        await start
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async def wait() -> None:
-        while not condition():
-            await asyncio.sleep(0)
-
-    await asyncio.wait_for(wait(), 10)
 
 
 @pytest.fixture(autouse=True)
@@ -133,7 +88,7 @@ def test_extra_workers_are_not_started_for_model_stages_only(run):
         (
             lambda process: process.end(-signal.SIGSEGV),
             "Fail to start workers because of death of one worker: "
-            "{servable name:add, device id:0, <killed by signal SIGSEGV>}; the end of worker.log:\nlast words",
+            "{servable name:add, device id:0, <killed by signal 11 (SIGSEGV)>}; the end of worker.log:\nlast words",
         ),
     ],
 )
@@ -178,12 +133,37 @@ def test_a_dead_worker_is_replaced_at_once(run):
         stage.dispatcher.told.clear()
         stage.processes[0].end(-signal.SIGKILL)
         assert stage.states == [S.STARTING]
-        assert stage.dispatcher.told[:2] == [("remove", 1), ("starting", 1)]
+        assert stage.dispatcher.told == [
+            ("starting", 1),  # nothing is answered although no worker is left
+            ("drain", 1),
+            ("remove", 1, "killed by signal 9 (SIGKILL), perhaps out of memory"),
+            ("starting", 1),
+        ]
         assert stage.dispatcher.waiting_for[KEY] == 1
         assert stage.processes[1].again
         stage.processes[1].ready()
         assert stage.states == [S.READY]
         assert stage.dispatcher.waiting_for[KEY] == 0
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_a_worker_had_does_not_wait_long_for_its_exit(run, monkeypatch, ends):
+    monkeypatch.setattr(supervisor_module, "_WAIT_FOR_EXIT_S", 0.001)
+
+    async def scenario(stage: Stage) -> None:
+        await stage.serve(DEVICE_0, DEVICE_1)
+        stage.processes[0].close_socket()
+        assert ("drain", 1) in stage.dispatcher.told
+        assert 1 in stage.dispatcher.workers
+        if ends:
+            stage.processes[0].end(1)
+            stage.processes[2].ready()
+        await until(lambda: 1 not in stage.dispatcher.workers)
+        assert ("remove", 1, "exit code 1" if ends else "") in stage.dispatcher.told
+        await asyncio.sleep(0.01)
+        assert sorted(stage.dispatcher.workers) == ([2, 3] if ends else [2])
 
     run(scenario)
 

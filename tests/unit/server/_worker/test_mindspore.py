@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -35,6 +36,27 @@ def one_model(file, model_format="MindIR", batch=False, inputs=2):
 def test_encrypted_models(start, master, file, mode):
     start(one_model(file, batch=True), dec_key=KEY, dec_mode=mode).ready()
     assert master.ask("add", *rows(0, 3)) == [{"y": [i + 1, i + 3]} for i in range(3)]
+
+
+CRASH = """
+import os, signal
+
+def crash(x1):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+@register.register_method("y")
+def fail(x1):
+    return register.add_stage(crash, x1, outputs_count=1)
+"""
+
+
+def test_a_crash_beside_mindspore_leaves_its_stacks_in_the_log_and_no_key(start, master):
+    worker = start(one_model("gcm.mindir", batch=True) + CRASH, dec_key=KEY)
+    worker.ready()
+    master.submit("fail", [{"x1": 1}])
+    assert worker.exit_code() == -signal.SIGSEGV
+    assert " in crash\n" in worker.log()
+    assert KEY.decode() not in worker.log()
 
 
 LOAD = "Load model failed, servable directory: "

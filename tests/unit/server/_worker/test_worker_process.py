@@ -213,3 +213,48 @@ def test_errors_of_stages_are_logged_with_their_traceback(master, start_worker):
     assert "has no attribute 'missing'" in error
     wait_for_log(worker, "AttributeError")
     assert "servable_config.py" in worker.log()
+
+
+CRASH = """
+import faulthandler, os, signal, sys
+from mindspore_serving.server import register
+
+def lose_standard_error():
+    os.close(2)
+    os.open("other.txt", os.O_WRONLY | os.O_CREAT)
+
+def enable_their_own():
+    faulthandler.enable(open("other.txt", "w"))
+
+{before}
+
+def crash(number):
+    os.kill(os.getpid(), int(number))
+
+@register.register_method(output_names=["y"])
+def fail(number):
+    return register.add_stage(crash, number, outputs_count=1)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL])
+def test_a_crash_leaves_the_python_stacks_in_the_log(master, start_worker, number):
+    worker = start_worker(CRASH.format(before=""))
+    worker.ready()
+    master.submit("fail", [{"number": int(number)}])
+    assert worker.exit_code() == -number
+    text = worker.log()
+    assert "Fatal Python error: " in text
+    assert "servable_config.py" in text.partition("in crash")[0].splitlines()[-1], "where it was"
+    assert text.count("Thread 0x") >= 2, "the other threads, too"
+
+
+@pytest.mark.parametrize("before", ["lose_standard_error()", "enable_their_own()"])
+def test_the_stacks_go_where_they_should_whatever_a_servable_does(master, start_worker, tmp_path, monkeypatch, before):
+    monkeypatch.chdir(tmp_path)
+    worker = start_worker(CRASH.format(before=before))
+    worker.ready()
+    master.submit("fail", [{"number": int(signal.SIGSEGV)}])
+    assert worker.exit_code() == -signal.SIGSEGV
+    written = {"log": "in crash" in worker.log(), "other": "in crash" in (tmp_path / "other.txt").read_text()}
+    assert written == {"log": before == "lose_standard_error()", "other": before == "enable_their_own()"}
