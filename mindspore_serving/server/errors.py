@@ -47,6 +47,25 @@ def too_large(limit_bytes: int) -> HttpRefusal:
     return HttpRefusal(413, f"http message is bigger than {limit_bytes}")
 
 
+def packed_body(codings: str) -> HttpRefusal:
+    """415: a body that would have to be decompressed."""
+    return HttpRefusal(
+        415,
+        "the header Content-Encoding should be left out, or identity, since bodies are not decompressed, but actually "
+        f"{codings}",
+    )
+
+
+def unknown_transfer_coding(codings: str) -> HttpRefusal:
+    """501: a body that would have to be decompressed, in the transport's way."""
+    return HttpRefusal(501, f"the header Transfer-Encoding should be left out, or chunked, but actually {codings}")
+
+
+def unknown_expectation(expectations: str) -> HttpRefusal:
+    """417: the client expects what the server knows nothing of."""
+    return HttpRefusal(417, f"the header Expect should be left out, or 100-continue, but actually {expectations}")
+
+
 def too_slow(timeout_s: float) -> HttpRefusal:
     """408: the body does not come."""
     return HttpRefusal(408, f"the body came too slowly, less than 64 KiB in {timeout_s:g} s")

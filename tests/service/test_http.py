@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -133,6 +134,28 @@ def test_expect_100_continue(raw: RawConnection) -> None:
     assert raw.line() == b"\r\n"
     raw.send(body)
     assert raw.reply().json == ANSWER
+
+
+def test_what_a_body_is_packed_with_is_told_before_it_comes(raw: RawConnection) -> None:
+    """1. From the head alone. 2. The packed body behind it is not looked at, and the connection goes on."""
+    head, _, body = post_bytes("/model/basic:echo", gzip.compress(BYTES), "Content-Encoding: gzip").partition(
+        b"\r\n\r\n"
+    )
+    raw.send(head + b"\r\n\r\n")
+    reply = raw.reply()
+    assert (reply.status, reply.headers["accept-encoding"]) == (415, "identity")
+    assert "the header Content-Encoding should be left out, or identity, " in reply.error
+    assert reply.error.endswith(" but actually gzip")
+    raw.send(body + post_bytes("/model/basic:echo", BYTES, "Content-Encoding: identity"))
+    assert raw.reply().json == ANSWER
+
+
+def test_an_expectation_that_is_not_met(raw: RawConnection) -> None:
+    raw.send(post_bytes("/model/basic:echo", BYTES, "Expect: a-miracle").removesuffix(BYTES))
+    reply = raw.reply()
+    assert (reply.status, reply.headers["connection"]) == (417, "close")
+    assert reply.error == "the header Expect should be left out, or 100-continue, but actually a-miracle"
+    assert raw.line() == b""
 
 
 def test_http_1_0_closes_the_connection(raw: RawConnection) -> None:

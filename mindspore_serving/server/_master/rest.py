@@ -6,11 +6,12 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING
 
-from aiohttp import HttpVersion11, StreamReader, web
+from aiohttp import StreamReader, web
 from aiohttp.web_request import BaseRequest
 
 from mindspore_serving import log
 from mindspore_serving.server import errors
+from mindspore_serving.server._master.request_headers import check_headers, expects_continue
 from mindspore_serving.server._master.request_path import Target, parse_path, parse_timeout
 from mindspore_serving.server._master.rest_connection import BodyEnded, Pace, error_body
 from mindspore_serving.server._master.rest_listener import Listener
@@ -89,6 +90,7 @@ class RestServer:
             if request.method != "POST":
                 raise errors.method_not_allowed()
             target = parse_path(request.raw_path)
+            check_headers(request)
             if _TIMEOUT_HEADER in request.headers:
                 deadline = self._loop.time() + parse_timeout(request.headers[_TIMEOUT_HEADER])
             content = request.content
@@ -141,7 +143,7 @@ class RestServer:
         status, text = self._dispatcher.check_target(*target)
         if status != 200:
             raise HttpRefusal(status, text)
-        if _expects_continue(request):
+        if expects_continue(request):
             await request.writer.write(_CONTINUE)
             request.writer.output_size = 0  # the writer counts it as part of the answer
         content, timeout_s = request.content, self._limits.request_timeout_s
@@ -174,8 +176,10 @@ class RestServer:
         answer = self._answer(refusal.status, error_body(refusal.text))
         if refusal.status == 405:
             answer.headers["Allow"] = "POST"
+        if refusal.status == 415:
+            answer.headers["Accept-Encoding"] = "identity"
         content = request.content
-        if content.exception() is not None or (_expects_continue(request) and not content.is_eof()):
+        if content.exception() is not None or (expects_continue(request) and not content.is_eof()):
             # Whether and when the rest of the body follows is the client's choice, so what comes next is unknown.
             answer.force_close()
         return answer
@@ -189,7 +193,3 @@ class RestServer:
             future = calls.pop(call, None)
             if future is not None and not future.done():
                 future.set_result((status, body))
-
-
-def _expects_continue(request: BaseRequest) -> bool:
-    return request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"

@@ -78,11 +78,28 @@ def test_expect_continue_is_nothing_to_http_1_0(run):
     run(scenario)
 
 
-def test_a_refusal_before_the_expected_body_ends_the_connection(run):
+def test_codings_that_change_nothing_are_taken(run):
     async def scenario(connection: Connection) -> None:
-        connection.send(UNKNOWN, b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
-        status, headers, _ = await connection.answer()
-        assert (status, headers["connection"]) == (404, "close")
+        connection.send(HEAD, b"Content-Encoding: Identity,\r\nTransfer-Encoding: Chunked\r\n\r\n2\r\nxx\r\n0\r\n\r\n")
+        assert connection.dispatcher.submitted[await connection.submitted()][3] == b"xx"
+
+    run(scenario)
+
+
+def test_no_expectation_is_anything_to_http_1_0(run):
+    async def scenario(connection: Connection) -> None:
+        connection.send(request(b"xx", HEAD.replace(b"1.1", b"1.0") + b"Expect: a miracle\r\n"))
+        assert await connection.submitted()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("header", "status"), [(b"Expect: 100-continue", 404), (b"Expect: a miracle", 417)])
+def test_a_refusal_before_the_expected_body_ends_the_connection(run, header, status):
+    async def scenario(connection: Connection) -> None:
+        connection.send(UNKNOWN, header, b"\r\nContent-Length: 4\r\n\r\n")
+        answered, headers, _ = await connection.answer()
+        assert (answered, headers["connection"]) == (status, "close")
 
     run(scenario)
 
@@ -104,6 +121,28 @@ REFUSED = [
         "the header Grpc-Timeout should be 1 to 8 digits and a unit, one of H, M, S, m, u, n, such as 500m for half a "
         "second, but actually soon",
     ),
+    (
+        HEAD + b"Content-Encoding: gzip\r\nContent-Length: 999\r\n\r\n",
+        415,
+        "the header Content-Encoding should be left out, or identity, since bodies are not decompressed, but actually "
+        "gzip",
+    ),
+    (
+        HEAD + b"Content-Encoding: identity\r\nContent-Encoding: BR,\r\nTransfer-Encoding: chunked\r\n\r\n",
+        415,
+        "the header Content-Encoding should be left out, or identity, since bodies are not decompressed, but actually "
+        "identity, BR,",
+    ),
+    (
+        HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n",
+        501,
+        "the header Transfer-Encoding should be left out, or chunked, but actually gzip, chunked",
+    ),
+    (
+        HEAD + b"Expect: 100-continue, a miracle\r\nContent-Length: 9\r\n\r\n",
+        417,
+        "the header Expect should be left out, or 100-continue, but actually 100-continue, a miracle",
+    ),
     # Refused from the head alone, also where the client waits for permission, and in the middle of a body.
     (HEAD + b"Content-Length: 99999999\r\n\r\n", 413, f"http message is bigger than {LIMIT}"),
     (HEAD + b"Expect: 100-continue\r\nContent-Length: 9999\r\n\r\n", 413, f"http message is bigger than {LIMIT}"),
@@ -124,6 +163,7 @@ def test_refused(run, sent, status, text, always_200):
         assert (answered, headers["content-type"]) == (200 if always_200 else status, "application/json")
         assert json.loads(body) == {"error_msg": text}
         assert headers.get("allow") == ("post" if status == 405 else None)
+        assert headers.get("accept-encoding") == ("identity" if status == 415 else None)
         assert not connection.dispatcher.submitted
 
     run(scenario, always_200)
