@@ -111,7 +111,7 @@ def _convert_in(cache: Path, requests: Sequence[Request]) -> list[Converted | Re
 def _key(request: Request) -> str:
     """A name for all that the result depends on."""
     with open(request.file, "rb") as stream:
-        content = hashlib.file_digest(stream, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(stream)
+        content = _digest(stream)
     parts = [content, request.with_batch_dim, sorted(request.without_batch_dim_inputs), *versions()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:40]
 
