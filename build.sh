@@ -13,6 +13,7 @@ Usage: bash build.sh [-h] [-j n] [-d] [-t on|off] [-a on|off] [-c on|off] [-S on
   -c on|off    with coverage counters (default: off)
   -v           show the compiler's command lines
   -h           this text
+The wheel is for the Python that the environment variable PYTHON names (default: python3).
 Accepted for scripts of the original, without effect, since nothing is downloaded and MindSpore is not needed for the build:
   -S on|off    sources from a mirror       -p dir       where MindSpore is
   -e platform  build MindSpore as well     -V version   its device version

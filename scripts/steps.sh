@@ -148,11 +148,24 @@ sys.exit(not ((3, 10) <= sys.version_info[:2] <= (3, 12) and os.path.exists(os.p
   return 1
 }
 
+python_version() {
+  "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+}
+
+# ensure_venv: the environment; one that is there already stays, if it has the Python version of SERVING_PYTHON.
 ensure_venv() {
+  local python wanted=${SERVING_PYTHON:-}
+  if [ -n "$wanted" ]; then
+    python=$(usable_python) || fail "SERVING_PYTHON is '$wanted', which is no usable Python" \
+      "name a Python 3.10, 3.11 or 3.12 with its venv module and headers"
+  fi
   if [ -x "$venv/bin/python" ] && "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    if [ -n "$wanted" ] && [ "$(python_version "$python")" != "$(python_version "$venv/bin/python")" ]; then
+      fail "$venv has Python $(python_version "$venv/bin/python"), but SERVING_PYTHON is Python $(python_version "$python")" \
+        "name another environment in SERVING_VENV, or delete this one"
+    fi
     return
   fi
-  local python
   python=$(usable_python) || fail "no usable Python" \
     "install Python 3.10, 3.11 or 3.12 with its venv module and headers (Debian: python3-venv python3-dev), or name one in SERVING_PYTHON"
   say "making the environment $venv with $python"
