@@ -7,6 +7,7 @@ import contextlib
 import errno
 import resource
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp import web
 from mindspore_serving import log
 from mindspore_serving.server._master.address import RESTFUL, Address
 from mindspore_serving.server._master.rest_connection import Connection, raw_answer
+from mindspore_serving.server.failure_log import FailureLog
 from mindspore_serving.server.limits import RequestLimits
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class Listener:
         self._open: set[Connection] = set()
         self._beginning: set[asyncio.Task[None]] = set()
         self._lingering: set[socket.socket] = set()
+        self._failures = FailureLog(log.warning)
 
     @property
     def count(self) -> int:
@@ -62,7 +65,7 @@ class Listener:
         self._listening = listening
         self._loop.add_reader(listening, self._accept)
 
-    def take(self, accepted: socket.socket) -> None:
+    def take(self, accepted: socket.socket, peer: tuple[Any, ...] = ("", 0)) -> None:
         """Makes a connection of a client's socket. One too many is told so."""
         accepted.setblocking(False)
         if len(self._open) >= self._most:
@@ -70,7 +73,7 @@ class Listener:
             return
         connection = Connection(self._loop, self._server, self._limits, self._open.discard)
         self._open.add(connection)
-        task = self._loop.create_task(self._begin(connection, accepted))
+        task = self._loop.create_task(self._begin(connection, accepted, peer))
         self._beginning.add(task)
         task.add_done_callback(self._beginning.discard)
 
@@ -88,11 +91,12 @@ class Listener:
             task.cancel()
         for refused in list(self._lingering):
             self._let_go(refused)
+        self._failures.close()
 
     def _accept(self) -> None:
         assert self._listening is not None
         try:
-            accepted, _ = self._listening.accept()
+            accepted, peer = self._listening.accept()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -103,19 +107,28 @@ class Listener:
             self._loop.remove_reader(self._listening)
             self._loop.call_later(_PAUSE_S, self._accept_again)
             return
-        self.take(accepted)
+        self.take(accepted, peer)
 
     def _accept_again(self) -> None:
         if self._listening is not None:
             self._loop.add_reader(self._listening, self._accept)
 
-    async def _begin(self, connection: Connection, accepted: socket.socket) -> None:
+    async def _begin(self, connection: Connection, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: connection, accepted, **self._tls)
         except OSError as error:
-            log.debug("a RESTful connection came to nothing: %s", error)
+            self._tell_failure(error, peer)
             accepted.close()
             self._open.discard(connection)
+
+    def _tell_failure(self, error: OSError, peer: tuple[Any, ...]) -> None:
+        """A client that just goes away is no news: whoever looks whether the port is open does so."""
+        host, port = peer[:2]
+        if self._tls and isinstance(error, (ssl.SSLError, ConnectionAbortedError)):  # the latter: it took too long
+            text = f"TLS handshake with the RESTful client {host} port {port} failed: {error}"
+            self._failures.note("TLS handshakes with RESTful clients", text)
+        else:
+            log.debug("the connection of the RESTful client %s port %s came to nothing: %s", host, port, error)
 
     def _turn_away(self, accepted: socket.socket) -> None:
         """Over TLS there is nothing to tell without a handshake."""

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from mindspore_serving import log
 from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.base import Backend, LoadedModel
-from mindspore_serving.server._worker.failure_log import FailureLog
 from mindspore_serving.server._worker.time_cost import log_time_cost
+from mindspore_serving.server.failure_log import FailureLog
 from mindspore_serving.server.register.signature import ModelDeclaration
 
 
@@ -41,7 +42,7 @@ class ModelThread(threading.Thread):
         self._error: Exception | None = None
         self._loaded = threading.Event()
         self._executor: _core.Executor | None = None
-        self._failures = FailureLog()
+        self._failures = FailureLog(log.error)
         self._may_serve = threading.Event()
 
     @property

@@ -22,12 +22,12 @@ from mindspore_serving.server._worker.backends.onnxruntime import OnnxRuntimeBac
 from mindspore_serving.server._worker.backends.options import MINDSPORE, ONNXRUNTIME, engine_threads, mindspore_threads
 from mindspore_serving.server._worker.batching import ModelBatching, batching_of
 from mindspore_serving.server._worker.decryption_key import DecryptionKey
-from mindspore_serving.server._worker.failure_log import FailureLog
 from mindspore_serving.server._worker.loader import CONFIG_FILE, choose_version, load_config
 from mindspore_serving.server._worker.model_thread import ModelThread
 from mindspore_serving.server._worker.plan import PYTHON_LANE, ExecutorPlan, PlannedModel, build_plan
 from mindspore_serving.server._worker.time_cost import info_is_on, log_time_cost
 from mindspore_serving.server.control_messages import MethodInfo, StartWorker
+from mindspore_serving.server.failure_log import FailureLog
 from mindspore_serving.server.register.declaration import serve
 from mindspore_serving.server.register.signature import ModelDeclaration, ServableSignature
 
@@ -119,7 +119,7 @@ class Pipeline:
             ).start()
         models = {thread.lane: thread.run_batch for thread in self._threads if thread.any_thread}
         on_batch = _log_stage if info_is_on() else None
-        failures = FailureLog()
+        failures = FailureLog(log.error)
 
         def on_error(method: str, stage: int, text: str, exception: BaseException | None) -> None:
             failures.note(f"method '{method}', stage {stage}", text, exception)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import resource
 import socket
+import ssl
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,6 +114,31 @@ def test_an_error_of_one_connection_does_not_keep_others_waiting(run, monkeypatc
 
     run(scenario)
     assert not warnings
+
+
+def test_silence_in_place_of_a_tls_handshake_is_told(run, monkeypatch):
+    warnings: list[str] = []
+    told = asyncio.Event()
+
+    def warning(text: str, *arguments: object, **_: object) -> None:
+        warnings.append(text % arguments)
+        told.set()
+
+    monkeypatch.setattr(rest_listener.log, "warning", warning)
+
+    async def scenario(connection: Connection) -> None:
+        tls = types.SimpleNamespace(context=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.setblocking(False)
+        connection.server.listen(listening, tls)
+        with socket.create_connection(listening.getsockname()) as client:
+            port = client.getsockname()[1]
+            await asyncio.wait_for(told.wait(), 10)
+        assert [text.partition(": ")[0] for text in warnings] == [
+            f"TLS handshake with the RESTful client 127.0.0.1 port {port} failed"
+        ]
+
+    run(scenario, limits=RequestLimits(request_timeout_s=0.05))
 
 
 def test_a_client_that_has_gone_before_it_is_accepted(run):

@@ -1,4 +1,4 @@
-"""What of failing stages and models comes into the log."""
+"""What of things that fail again and again comes into the log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import contextlib
 import pytest
 
 from mindspore_serving import log
-from mindspore_serving.server._worker import failure_log
-from mindspore_serving.server._worker.failure_log import FailureLog
+from mindspore_serving.server import failure_log
 from mindspore_serving.server._worker.model_thread import ModelThread
+from mindspore_serving.server.failure_log import FailureLog
 from mindspore_serving.server.register.signature import ModelDeclaration
 
 STAGE, OTHER = "method 'm', stage 1", "method 'm', stage 2"
@@ -23,7 +23,7 @@ class Lines:
         self.lines: list[str] = []
         self.exceptions: list[BaseException | None] = []
         self.now_s = 100.0
-        self.failures = FailureLog(lambda: self.now_s)
+        self.failures = FailureLog(self.error, lambda: self.now_s)
 
     def error(self, text: str, *args: object, exc_info: BaseException | None = None) -> None:
         self.lines.append(text % args)
