@@ -43,6 +43,9 @@ class Target:
         options: tuple[tuple[str, Any], ...] = (
             ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
             ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+            # gRPC would send by itself, again and again, what no server has seen. Where a server closes each connection
+            # at once, as one that has no memory for messages left does, that takes all memory (grpcio 1.85).
+            ("grpc.enable_retries", 0),
             # gRPC lets channels with the same options share a connection, which a forked process must not.
             ("mindspore_serving.process", os.getpid()),
         )

@@ -47,6 +47,7 @@ class GrpcClient:
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.max_send_message_length", _MAX_BYTES),
             ("grpc.enable_http_proxy", 0),
+            ("grpc.enable_retries", 0),  # with grpcio 1.85 they can take all memory where the server closes connections
             ("grpc.use_local_subchannel_pool", 1),
         ]
         if credentials is None:

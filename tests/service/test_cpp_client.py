@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.certificates import Authority
+from tests.harness.closing_server import closing_server
 from tests.harness.cpp_client import build_program
 from tests.harness.server_process import ServerProcess, start_script
 
@@ -109,6 +110,11 @@ def test_a_unix_socket(run: Run, servables: Path, tmp_path: Path) -> None:
         server.wait_ready()
         for address in ("unix:serving.sock", f"unix:{server.directory}/serving.sock"):
             assert run("connect", address, directory=server.directory) == "y 7\n"
+
+
+def test_a_server_that_closes_each_connection(run: Run) -> None:
+    with closing_server() as address:
+        assert run("connect", address).startswith("FAILED: Grpc Error, (14, 'unavailable'), ")
 
 
 @pytest.fixture(scope="module")

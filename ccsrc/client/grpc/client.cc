@@ -72,6 +72,7 @@ grpc::ChannelArguments ChannelArgumentsOf(const std::string &address, const Clie
   grpc::ChannelArguments arguments;
   arguments.SetMaxSendMessageSize(limit(options.max_send_message_bytes));
   arguments.SetMaxReceiveMessageSize(limit(options.max_receive_message_bytes));
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);  // as the Python client, which tells why
   // A path is no name that a certificate could have; newer gRPC libraries would look for it there.
   if (options.ssl_config && address.starts_with("unix:")) {
     arguments.SetSslTargetNameOverride("localhost");
