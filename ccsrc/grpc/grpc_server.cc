@@ -39,7 +39,8 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const std::optional<TlsOpti
 constexpr int kMaxStreams = 10'000;
 
 // What clients may cost: how much they may say besides their messages, how long they may stay without saying anything, and what they may have
-// begun and not ended. A message that is on its way is nothing that we see before it is complete: beyond the quota gRPC ends calls.
+// begun and not ended. A message that is on its way is nothing that we see before it is complete: beyond the quota gRPC ends calls, and closes
+// connections that have none, whoever's they are. So messages that are complete get an answer before they fill the quota.
 void LimitClients(const GrpcServerOptions &options, grpc::ServerBuilder *builder) {
   grpc::ResourceQuota quota("messages");
   quota.Resize(options.max_buffered_bytes);
@@ -93,7 +94,7 @@ class GrpcServer::Impl {
     if (is_unix) {
       port_ = 0;
     }
-    context_ = {dispatcher, &service_, options.limits, &live_calls_};
+    context_ = {dispatcher, &service_, options.limits, &live_calls_, options.max_buffered_bytes / 8 * 7};
     stream_calls_.Start(queues_.front().get());
     for (auto &queue : queues_) {
       for (int i = 0; i < kAwaitedCalls; ++i) {

@@ -12,12 +12,37 @@ namespace {
 
 constexpr char kPredictPath[] = "/mindspore.serving.proto.MSService/Predict";
 
-/// A message and its bytes. The message is to go last: only with it does gRPC (1.51) take the memory back in a way that is right on any thread.
-/// A slice that goes last gives its memory back without the context that the bookkeeping of a strained quota needs, and the process dies.
-struct Message {
-  grpc::ByteBuffer buffer;
-  std::vector<grpc::Slice> slices;
+/// A message and its bytes, for as long as the request may need them. The gRPC object is to go last: only with it does the library (1.51) take
+/// the memory back in a way that is right on any thread. A slice that goes last gives its memory back without the context that the bookkeeping
+/// of a strained quota needs, and the process dies.
+class Message {
+ public:
+  Message(grpc::ByteBuffer *buffer, std::shared_ptr<HeldBytes> held) : held_(std::move(held)) {
+    buffer_.Swap(buffer);
+    read_ = buffer_.Dump(&slices_);
+    size_ = buffer_.Length();
+    held_before_ = held_->fetch_add(size_);
+  }
+  ~Message() { held_->fetch_sub(size_); }
+  Message(const Message &) = delete;
+
+  const grpc::Status &read() const { return read_; }
+  const std::vector<grpc::Slice> &slices() const { return slices_; }
+  bool Exceeds(size_t max_held_bytes) const { return held_before_ > 0 && held_before_ + size_ > max_held_bytes; }
+
+ private:
+  const std::shared_ptr<HeldBytes> held_;
+  grpc::ByteBuffer buffer_;
+  std::vector<grpc::Slice> slices_;
+  grpc::Status read_;
+  size_t size_ = 0;
+  size_t held_before_ = 0;
 };
+
+Error TooMuchHeld(size_t max_held_bytes) {
+  return MakeError(ErrorKind::kQueueFull, "Serving Error: the requests that wait for their answers take all of " + std::to_string(max_held_bytes) +
+                                            " bytes, which is the limit, try again later");
+}
 
 ByteSpan Bytes(const grpc::Slice &slice) { return {reinterpret_cast<const std::byte *>(slice.begin()), slice.size()}; }
 
@@ -61,17 +86,18 @@ void PredictCall::OnRequest(bool ok) {
 }
 
 void PredictCall::Submit() {
-  auto message = std::make_shared<Message>();
-  message->buffer.Swap(&message_);
-  const grpc::Status dumped = message->buffer.Dump(&message->slices);
+  auto message = std::make_shared<Message>(&message_, context_->held_bytes);
   std::unique_ptr<Request> request;
   try {
-    if (!dumped.ok()) {
-      throw ServingError(ErrorKind::kBadInput, "The message cannot be read: " + dumped.error_message());
+    if (!message->read().ok()) {
+      throw ServingError(ErrorKind::kBadInput, "The message cannot be read: " + message->read().error_message());
+    }
+    if (message->Exceeds(context_->max_held_bytes)) {
+      throw ServingError(TooMuchHeld(context_->max_held_bytes));
     }
     std::vector<ByteSpan> pieces;
-    pieces.reserve(message->slices.size());
-    for (const auto &slice : message->slices) {
+    pieces.reserve(message->slices().size());
+    for (const auto &slice : message->slices()) {
       pieces.push_back(Bytes(slice));
     }
     request = DecodePredictRequest(pieces, std::move(message), context_->limits);

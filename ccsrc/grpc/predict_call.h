@@ -5,6 +5,8 @@
 #include <grpcpp/impl/codegen/service_type.h>
 #include <grpcpp/support/async_unary_call.h>
 
+#include <atomic>
+#include <cstddef>
 #include <memory>
 
 #include "dispatch/dispatcher.h"
@@ -21,12 +23,17 @@ class PredictService : public grpc::Service {
                grpc::ServerCompletionQueue *queue, void *tag);
 };
 
+/// The sum of the sizes of the messages whose requests have no answer yet.
+using HeldBytes = std::atomic<size_t>;
+
 /// What all calls of a server share.
 struct PredictContext {
   Dispatcher *dispatcher;
   PredictService *service;
   RequestLimits limits;
   LiveCalls *live_calls;
+  size_t max_held_bytes;  ///< a message beyond it is refused, unless it is the only one
+  std::shared_ptr<HeldBytes> held_bytes = std::make_shared<HeldBytes>();  ///< requests may outlive the server
 };
 
 /// One unary call, from waiting for a client until both of its last events have come; deletes itself then. All events of a call come

@@ -23,9 +23,10 @@ class RequestLimits:
             (a few at a time are), and with TLS, where silent ones count as well, only closed. Default None: half of the
             descriptors that the process may open (`ulimit -n`), at most 10,000.
         max_buffered_mb (int, optional): MiB that the requests of all gRPC clients together may take, arrived or on
-            their way, until they are answered, 1 to 1,048,576; calls beyond it end with RESOURCE_EXHAUSTED or
-            UNAVAILABLE, so it bounds `max_enqueued_requests` too. Default None: four times the largest message,
-            at least 1024.
+            their way, until they are answered, 1 to 1,048,576, so it bounds `max_enqueued_requests` too. A request is
+            refused with an error where those that have arrived would take more than seven eighths of it; where those on
+            their way fill the rest, gRPC ends calls and idle connections with RESOURCE_EXHAUSTED or UNAVAILABLE.
+            Default None: four times the largest message, at least 1024.
         request_timeout_s (float): Seconds, at most a day, that a client may take to send the head of a RESTful request,
             each 64 KiB of its body, and to take each 64 KiB of an answer; and to begin a gRPC connection. Default 30.
         idle_timeout_s (float): Seconds, at most a day, after which a RESTful connection without a request is closed,
