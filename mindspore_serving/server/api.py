@@ -77,9 +77,9 @@ def start_servables(
     """Starts the workers of one or more servables and returns when all of them are ready.
 
     The process then keeps serving after the end of the script, until `stop`, SIGINT, SIGTERM, or the end of all
-    workers. A script that ends with an exception (not with `sys.exit`) ends the server, and the process with code 1.
-    Output of the workers goes to `serving_logs` in the working directory, or to the directory that SERVING_LOG_DIR
-    names.
+    workers. A script that ends with an exception ends the server, and the process with code 1. `sys.exit(code)`, which
+    Python tells nobody of, only sets the code that the process ends with later: call `stop` before it. Output of the
+    workers goes to `serving_logs` in the working directory, or to the directory that SERVING_LOG_DIR names.
 
     Args:
         servable_configs (ServableStartConfig, or list or tuple of them): What to serve.

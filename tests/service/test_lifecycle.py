@@ -255,6 +255,20 @@ def test_a_script_that_fails_ends_the_server(servables: Path, tmp_path: Path, af
         server.kill()
 
 
+def test_an_exit_ends_the_server_only_after_stop(servables: Path, tmp_path: Path) -> None:
+    """Its code is the process's in both cases."""
+    ended = "lambda: (threading.main_thread().join(), os.write(1, b'main has ended\\n'))"
+    after = f"threading.Thread(target={ended}, daemon=True).start()\nraise SystemExit(3)"
+    with ServerProcess(start_script([_basic(servables)], after=after), tmp_path / "goes on") as server:
+        server.expected_exit_code = 3
+        server.wait_for_line("^main has ended$")
+        _answers(server)
+    stopped = start_script([_basic(servables)], after="server.stop()\nraise SystemExit(3)")
+    with ServerProcess(stopped, tmp_path / "stopped") as server:
+        server.expected_exit_code = 3
+        assert server.wait_exit() == 3
+
+
 def test_an_error_that_the_script_catches_leaves_the_server_alone(servables: Path, tmp_path: Path) -> None:
     after = """
 try:

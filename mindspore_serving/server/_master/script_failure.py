@@ -12,6 +12,10 @@ class ScriptFailure:
     """Watches for an exception that ends the main thread, by `sys.excepthook`, which hears of all but SystemExit; not
     in an interactive session, where the next line follows.
 
+    Nothing hears of a SystemExit: the interpreter reads its code and forgets it before it waits for the threads, which
+    is the first moment at which others run (Python 3.10 to 3.12). A `sys.exit` of our own could not tell one that the
+    script catches from one that ends it.
+
     Args:
         on_failure: called in the main thread, once the exception has been printed.
     """
