@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.harness import processes
 from tests.harness.callers import GrpcCaller, RestCaller
 from tests.harness.gates import gate_request, wait_entered
 from tests.harness.grpc_client import GrpcClient
@@ -127,6 +128,12 @@ def test_every_form_of_workers_starts_and_each_of_them_works(servables: Path, tm
         )
     with ServerProcess(start_script(configs), tmp_path / "server", env={"GLOG_v": "1"}) as server:
         server.wait_ready()
+        told = {" ".join(processes.command_line(pid).split(" ")[-4:-1]) for pid in server.workers()}
+        assert told == {
+            f"--servable=form{number} --version=1 --{place[:-1]}={place[-1]}"
+            for number, (*_, places) in enumerate(FORMS)
+            for place in places
+        }
         with GrpcClient(server.grpc_address) as client:
             for number in range(len(FORMS)):
                 results = client.call(f"form{number}", "echo", *[{"x": np.int32(i)} for i in range(20)], version=1)
@@ -202,6 +209,15 @@ def test_a_servable_in_a_directory_with_blanks_and_links(servables: Path, tmp_pa
         server.wait_ready()
         with GrpcClient(server.grpc_address) as client:
             assert client.call("json", "echo", X).values == [{"y": 1}]
+
+
+def test_a_servable_with_the_name_of_an_option(servables: Path, tmp_path: Path) -> None:
+    (tmp_path / "--help").symlink_to(servables / "basic")
+    config = {"servable_directory": str(tmp_path), "servable_name": "--help"}
+    with ServerProcess(start_script([config]), tmp_path / "server") as server:
+        server.wait_ready()
+        with GrpcClient(server.grpc_address) as client:
+            assert client.call("--help", "echo", X).values == [{"y": 1}]
 
 
 _WITH_HELPER = """

@@ -14,18 +14,11 @@ from mindspore_serving.server.control_messages import StartWorker
 
 _LOG_TAIL_BYTES = 4096
 _LOG_TAIL_LINES = 20
-WITHOUT_WORKING_DIRECTORY = """\
-import sys
-if sys.path[:1] == [""]:
-    del sys.path[0]
-"""
+WITHOUT_WORKING_DIRECTORY = "import sys; sys.path[:1] = [path for path in sys.path[:1] if path]; "
 """How a program for `python -c` begins, which looks for modules in the working directory first (as `-m` does, and there
 it cannot be stopped): a file there may have the name of a standard module."""
-_RUN_WORKER = f"""\
-{WITHOUT_WORKING_DIRECTORY}
-from mindspore_serving.server._worker.__main__ import main
-main()
-"""
+_RUN_WORKER = WITHOUT_WORKING_DIRECTORY + "from mindspore_serving.server._worker.__main__ import main; main()"
+"""One line, which `ps` shows as it is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +52,12 @@ class WorkerSpec:
     def label(self) -> str:
         """The worker's name in log lines and error texts."""
         return f"{self.servable.name} version {self.version} {self.place}"
+
+    @property
+    def arguments(self) -> list[str]:
+        """What its command line says of it, for those who look at the processes."""
+        place = f"--device={self.device_id}" if self.device_id is not None else f"--extra={self.extra_index}"
+        return [f"--servable={self.servable.name}", f"--version={self.version}", place]
 
     @property
     def log_name(self) -> str:
@@ -130,7 +129,7 @@ def launch(
         environment["SERVING_DEVICE_ID"] = str(spec.device_id)
     with open(log_path, "ab" if append else "wb") as log_file:
         return subprocess.Popen(
-            [sys.executable, "-c", _RUN_WORKER, "--control-fd", str(control_fd)],
+            [sys.executable, "-c", _RUN_WORKER, *spec.arguments, f"--control-fd={control_fd}"],
             stdin=subprocess.DEVNULL,
             stdout=log_file,
             stderr=subprocess.STDOUT,

@@ -132,6 +132,8 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="mindspore_serving.server._worker")
     parser.add_argument("--control-fd", type=int, required=True)
+    for name in ("--servable", "--version", "--device", "--extra"):  # the start message tells
+        parser.add_argument(name, help="what the list of processes is to show")
     control = ControlSocket(parser.parse_args().control_fd)
     # The log file shows what happened until the end, however the process ends.
     sys.stdout.reconfigure(line_buffering=True)
