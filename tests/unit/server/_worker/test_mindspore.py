@@ -50,7 +50,8 @@ def fail(x1):
 """
 
 
-def test_a_crash_beside_mindspore_leaves_its_stacks_in_the_log_and_no_key(start, master):
+def test_a_crash_beside_mindspore_leaves_its_stacks_in_the_log_and_no_key(start, master, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a core file, where they are written, is not to stay
     worker = start(one_model("gcm.mindir", batch=True) + CRASH, dec_key=KEY)
     worker.ready()
     master.submit("fail", [{"x1": 1}])

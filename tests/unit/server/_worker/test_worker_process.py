@@ -238,7 +238,8 @@ def fail(number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL])
-def test_a_crash_leaves_the_python_stacks_in_the_log(master, start_worker, number):
+def test_a_crash_leaves_the_python_stacks_in_the_log(master, start_worker, tmp_path, monkeypatch, number):
+    monkeypatch.chdir(tmp_path)  # a core file, where they are written, is not to stay
     worker = start_worker(CRASH.format(before=""))
     worker.ready()
     master.submit("fail", [{"number": int(number)}])
