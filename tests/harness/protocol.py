@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,9 +38,17 @@ DTYPES = {
 NUMBERS = {dtype: number for number, dtype in DTYPES.items()}
 
 
-@functools.cache
+_MAKING = threading.Lock()
+
+
 def messages() -> SimpleNamespace:
     """The message classes (`PredictRequest`, `Tensor`, ...) in a descriptor pool of their own."""
+    with _MAKING:  # threads that ask at once get the same classes, which the cache alone does not see to
+        return _messages()
+
+
+@functools.cache
+def _messages() -> SimpleNamespace:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "descriptors"
         subprocess.run(
