@@ -182,7 +182,7 @@ class Victim {
   const bool is_master_;
   std::map<uint64_t, uint64_t> blocks_;  // offset and size of what Allocate gave and nobody released
   std::vector<InstanceResult> results_;
-  WorkerLink link_{1, "hostile", channel_, true, {}};
+  WorkerLink link_{1, "fuzzed", "hostile", channel_, true, {}};
 };
 
 void CheckChannel(FuzzInput input) {
