@@ -100,12 +100,13 @@ class Connection:
 
 @pytest.fixture
 def run():
-    """Runs a scenario with one connection to a new server."""
+    """Runs a scenario with one connection to a new server; on asyncio's loop, whose time the scenarios may set."""
 
     def run(
         scenario: Callable[[Connection], Coroutine[Any, Any, None]],
         always_200: bool = False,
         limits: RequestLimits = _LIMITS,
+        run_loop: Callable[[Coroutine[Any, Any, None]], None] = asyncio.run,
     ) -> None:
         async def play() -> None:
             dispatcher = FakeDispatcher()
@@ -120,6 +121,6 @@ def run():
                     await server.close(1)
                 dispatcher.close()
 
-        asyncio.run(play())
+        run_loop(play())
 
     return run
