@@ -39,9 +39,9 @@ class Message {
   size_t held_before_ = 0;
 };
 
-Error TooMuchHeld(size_t max_held_bytes) {
-  return MakeError(ErrorKind::kQueueFull, "Serving Error: the requests that wait for their answers take all of " + std::to_string(max_held_bytes) +
-                                            " bytes, which is the limit, try again later");
+Error TooMuchHeld(size_t limit_bytes) {
+  return MakeError(ErrorKind::kQueueFull, "Serving Error: the requests that wait for their answers would take more than the limit of " +
+                                            std::to_string(limit_bytes) + " bytes (max_buffered_mb), try again later");
 }
 
 ByteSpan Bytes(const grpc::Slice &slice) { return {reinterpret_cast<const std::byte *>(slice.begin()), slice.size()}; }

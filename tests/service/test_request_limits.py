@@ -132,8 +132,8 @@ def test_messages_held(server: ServerProcess, tmp_path: Path) -> None:
         finally:
             gate.touch()
         errors = [decode_reply(future.result()).errors for future in futures]
-    text = f"Serving Error: the requests that wait for their answers take all of {7 << 20} bytes, which is the limit, "
-    assert sorted(errors) == [[]] * 6 + [[(1, text + "try again later")]]
+    text = f"would take more than the limit of {7 << 20} bytes (max_buffered_mb), try again later"
+    assert sorted(errors) == [[]] * 6 + [[(1, "Serving Error: the requests that wait for their answers " + text)]]
 
 
 def test_messages_in_memory(server: ServerProcess, tmp_path: Path) -> None:
