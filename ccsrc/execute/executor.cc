@@ -225,20 +225,15 @@ bool Executor::IsForModelHere(const Instance &instance) const {
   return stage.kind == StageKind::kModel && !plan_.models[stage.model].remote;
 }
 
-// Files what was held; gives those lanes of it that are among `own_lanes` and run quickly.
-uint32_t Executor::FileHeld(Bells *bells, uint32_t own_lanes) {
+void Executor::FileHeld(Bells *bells) {
   if (bells->held.empty()) {
-    return 0;
+    return;
   }
   std::lock_guard lock(mutex_);
-  uint32_t kept = 0;
   for (InstancePtr &instance : bells->held) {
-    const int lane = queues_.Push(std::move(instance));
-    const bool own = (own_lanes & LaneBit(lane)) != 0 && queues_.RunsQuickly(lane);
-    (own ? kept : bells->lanes) |= LaneBit(lane);
+    bells->lanes |= LaneBit(queues_.Push(std::move(instance)));
   }
   bells->held.clear();
-  return kept;
 }
 
 void Executor::File(InstancePtr instance, Bells *bells) {
@@ -284,28 +279,13 @@ void Executor::RingMaster(Bells *bells) {
   bells->master = false;
 }
 
-uint32_t Executor::Ring(Bells *bells, uint32_t own_lanes) {
-  const uint32_t kept = FileHeld(bells, own_lanes);
+void Executor::Ring(Bells *bells) {
+  FileHeld(bells);
   RingMaster(bells);
   for (int lane = 0; bells->lanes != 0; ++lane, bells->lanes >>= 1) {
     if (bells->lanes & 1) {
       channel_->Wake(lane);
     }
-  }
-  return kept;
-}
-
-bool Executor::TakeTurn(int lane, Batch *batch) {
-  std::lock_guard lock(mutex_);
-  return !stopped_.load() && queues_.Pop(lane, batch);
-}
-
-void Executor::LeaveTurns(int lane) {
-  std::unique_lock lock(mutex_);
-  const bool waiting = queues_.HasWaiting(lane);
-  lock.unlock();
-  if (waiting) {
-    channel_->Wake(lane);
   }
 }
 
@@ -313,12 +293,6 @@ void Executor::NoteTime(const Batch &batch, Clock::duration spent) {
   const double spent_us = std::chrono::duration<double, std::micro>(spent).count();
   std::lock_guard lock(mutex_);
   queues_.NoteTime(*batch.method, batch.stage_index, spent_us);
-}
-
-void Executor::NoteRun(int lane, size_t instances, Clock::duration spent) {
-  const double spent_us = std::chrono::duration<double, std::micro>(spent).count();
-  std::lock_guard lock(mutex_);
-  queues_.NoteRun(lane, instances, spent_us);
 }
 
 std::vector<std::vector<Value>> Executor::CallModel(uint32_t model, uint32_t subgraph,

@@ -31,7 +31,7 @@ struct Bells {
 
 /// Runs the instances that come over the channel through the stages of their methods. It has no thread of its own: the
 /// thread of each lane asks for its next turn, and whichever thread is awake reads the ring; the thread that finishes
-/// an instance writes its reply. A lane's turns may be taken by other threads as well.
+/// an instance writes its reply.
 ///
 /// Thread safety: all methods; each lane has one thread. No user code and no foreign lock is met under the executor's
 /// own lock.
@@ -53,19 +53,12 @@ class Executor {
   void Complete(InstancePtr instance, std::span<Value> outputs, Bells *bells);
   /// The instance ends with an error; after Stop without an answer.
   void Fail(InstancePtr instance, const Error &error, Bells *bells);
-  /// Hands on what was held and rings what was collected; but those of `own_lanes` that run quickly are not rung but
-  /// returned (a bit each): the caller takes their turns with TakeTurn.
-  uint32_t Ring(Bells *bells, uint32_t own_lanes = 0);
-  /// The next turn of a lane that has another thread, if there is one now. Never blocks.
-  bool TakeTurn(int lane, Batch *batch);
-  /// Leaves what still waits for that lane to its thread.
-  void LeaveTurns(int lane);
+  /// Hands on what was held and rings what was collected.
+  void Ring(Bells *bells);
   /// Rings for the master alone.
   void RingMaster(Bells *bells);
   /// What the functions of a Python stage cost for one instance, which decides about the size of turns and when bells ring.
   void NoteTime(const Batch &batch, Clock::duration spent);
-  /// What a run of so many instances cost the lane's thread, which decides whose turn the next ones are.
-  void NoteRun(int lane, size_t instances, Clock::duration spent);
 
   /// Runs instances of a model and waits for them. Throws ServingError with the first failing instance's error, and
   /// where waiting could not end: on a lane's own model thread, and after Stop.
@@ -90,7 +83,7 @@ class Executor {
   void Enqueue(InstancePtr instance, std::vector<Answer> *answers, Bells *bells);
   void Resume(RemoteModels::Returned returned, std::vector<Answer> *answers, Bells *bells);
   void File(InstancePtr instance, Bells *bells);
-  uint32_t FileHeld(Bells *bells, uint32_t own_lanes);
+  void FileHeld(Bells *bells);
   void Finish(InstancePtr instance, const Error &error, Bells *bells);
 
   const std::shared_ptr<Channel> channel_;

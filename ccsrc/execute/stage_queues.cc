@@ -13,9 +13,6 @@ constexpr double kFastInstanceUs = 50;
 constexpr size_t kFastTurn = 8;
 // Below this, waiting for the next ones costs an instance little beside what a model saves by running several at once.
 constexpr double kHoldableInstanceUs = 250;
-// Runs below this, or with less for each instance, are over before another thread would have been woken and have had the
-// interpreter in turns with this one.
-constexpr double kQuickRunUs = 250;
 // Weight of the newest turn in the running average.
 constexpr double kNewest = 0.2;
 
@@ -156,17 +153,6 @@ InstancePtr StageQueues::Remove(uint64_t token) {
 
 void StageQueues::NoteTime(const Method &method, size_t stage_index, double instance_us) {
   Average(&methods_[static_cast<size_t>(&method - plan_.methods.data())][stage_index].average_us, instance_us);
-}
-
-void StageQueues::NoteRun(int lane, size_t instances, double run_us) {
-  ModelLane &model_lane = lanes_[static_cast<size_t>(lane)];
-  Average(&model_lane.run_us, run_us);
-  Average(&model_lane.instance_us, run_us / static_cast<double>(instances));
-}
-
-bool StageQueues::RunsQuickly(int lane) const {
-  const ModelLane &model_lane = lanes_[static_cast<size_t>(lane)];
-  return model_lane.run_us >= 0 && (model_lane.run_us < kQuickRunUs || model_lane.instance_us < kFastInstanceUs);
 }
 
 }  // namespace mindspore::serving

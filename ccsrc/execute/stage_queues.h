@@ -22,16 +22,11 @@ class StageQueues {
   /// the latest stage goes first. Never waits to fill a batch. A function that takes one instance at a time gets
   /// several in a turn only when it is fast or its stage says so.
   bool Pop(int lane, Batch *batch);
-  bool HasWaiting(int lane) const { return waiting_[static_cast<size_t>(lane)] != 0; }
   /// Takes the instance of that token out; nullptr when it does not wait here.
   InstancePtr Remove(uint64_t token);
 
   /// Notes how long the function of a Python stage took for one instance just now.
   void NoteTime(const Method &method, size_t stage_index, double instance_us);
-  /// Notes how long the lane's thread was busy with a run of that many instances just now.
-  void NoteRun(int lane, size_t instances, double run_us);
-  /// Whether the lane's runs are known to take no longer than it takes to hand them to another thread.
-  bool RunsQuickly(int lane) const;
 
  private:
   struct StageQueue {
@@ -46,8 +41,6 @@ class StageQueues {
   struct ModelLane {
     std::deque<SubgraphQueue> queues;
     size_t next = 0;
-    double run_us = -1;  ///< on the average; negative while unknown
-    double instance_us = -1;
   };
 
   bool PopPython(Batch *batch);

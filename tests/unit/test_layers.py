@@ -36,6 +36,7 @@ INCLUDES = {
     "wire": {"base", "tensor"},
     "shm": {"base", "tensor"},
     "execute": {"base", "tensor", "shm"},
+    "engine": {"base", "tensor", "execute"},
     "dispatch": {"base", "tensor", "wire", "shm"},
     "grpc": {"base", "tensor", "wire", "dispatch"},
     # The public header is one layer with what is behind it; what includes gRPC is apart: the rest is tested alone.
@@ -44,7 +45,7 @@ INCLUDES = {
     # Two closed modules: what one has the other has not, but for the log, which each has for itself.
     "python/log": {"base"},
     "python/master": {"base", "tensor", "wire", "shm", "dispatch", "grpc", "python/log"},
-    "python/worker": {"base", "tensor", "shm", "execute", "python/log"},
+    "python/worker": {"base", "tensor", "shm", "execute", "engine", "python/log"},
 }
 PYTHON_HEADERS = re.compile(r"^(Python\.h|nanobind/|numpy/|pybind11/)")
 GRPC_HEADERS = re.compile(r"^(grpc|grpcpp|google/protobuf)/")

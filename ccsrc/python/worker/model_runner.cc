@@ -96,7 +96,6 @@ void ModelBatch::Complete(const nb::sequence &outputs) {
     CompleteInstance(executor_, std::move(batch_.instances[i]), split[i], &bells);
   }
   executor_->Ring(&bells);
-  executor_->NoteRun(batch_.model->lane, count_, ThreadTime() - begin_);
   batch_.instances.clear();
 }
 
@@ -132,6 +131,7 @@ nb::list CallModel(Executor *executor, uint32_t model, uint32_t subgraph, const 
     nb::gil_scoped_release release;
     results = executor->CallModel(model, subgraph, std::move(values));
   }
+  DroppedReferences::Get().Clear();
   nb::list list;
   for (std::vector<Value> &outputs : results) {
     list.append(TupleOf(&outputs));

@@ -2,11 +2,9 @@
 
 #include <nanobind/nanobind.h>
 
-#include <chrono>
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "execute/executor.h"
 
 namespace mindspore::serving {
@@ -25,8 +23,7 @@ class ModelBatch {
   /// One array per model input: the rows of the batch gathered, or the instance's own memory where nothing needs to be
   /// gathered.
   nanobind::list Inputs() const;
-  /// Sends each instance its share of the model's outputs; all fail where the outputs do not fit. In the thread that took
-  /// the turn.
+  /// Sends each instance its share of the model's outputs; all fail where the outputs do not fit.
   void Complete(const nanobind::sequence &outputs);
   /// All instances fail.
   void Fail(const std::string &text);
@@ -38,7 +35,6 @@ class ModelBatch {
   Executor *executor_;
   Batch batch_;
   size_t count_ = batch_.instances.size();
-  std::chrono::nanoseconds begin_ = ThreadTime();
 };
 
 /// The lane's next turn; None once the executor has stopped. Gives up the GIL only to sleep.

@@ -1,9 +1,7 @@
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -11,6 +9,7 @@
 #include "base/error.h"
 #include "execute/executor.h"
 #include "python/log/binding.h"
+#include "python/worker/engine_binding.h"
 #include "python/worker/model_runner.h"
 #include "python/worker/plan_binding.h"
 #include "python/worker/stage_runner.h"
@@ -27,9 +26,8 @@ using nb::literals::operator""_a;
 
 std::shared_ptr<Channel> Attach(const std::vector<int> &fds) { return Channel::Attach(fds); }
 
-void RunPythonLane(Executor *executor, std::vector<nb::object> functions, std::map<int, nb::object> models,
-                   nb::object on_error, nb::object on_batch) {
-  StageRunner(executor, std::move(functions), std::move(models), std::move(on_error), std::move(on_batch)).Run();
+void RunPythonLane(Executor *executor, std::vector<nb::object> functions, nb::object on_error, nb::object on_batch) {
+  StageRunner(executor, std::move(functions), std::move(on_error), std::move(on_batch)).Run();
 }
 
 void BindExecutor(nb::module_ *module) {
@@ -40,7 +38,7 @@ void BindExecutor(nb::module_ *module) {
         new (self) Executor(Attach(channel_fds), Plan{std::move(models), std::move(methods)});
       },
       "channel_fds"_a, "models"_a, "methods"_a)
-    .def("run_python_lane", &RunPythonLane, "functions"_a, "models"_a, "on_error"_a, "on_batch"_a.none())
+    .def("run_python_lane", &RunPythonLane, "functions"_a, "on_error"_a, "on_batch"_a.none())
     .def("next_model_batch", &NextModelBatch, "lane"_a)
     .def("call_model", &CallModel, "model"_a, "subgraph"_a, "instances"_a)
     .def("stop", &Executor::Stop, nb::call_guard<nb::gil_scoped_release>());
@@ -67,6 +65,7 @@ NB_MODULE(_core, module) {
   }
   BindPlan(&module);
   BindExecutor(&module);
+  BindEngines(&module);
   BindLog(module);
 }
 

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <utility>
 
-#include "python/worker/model_runner.h"
 #include "python/worker/values.h"
 
 namespace mindspore::serving {
@@ -17,7 +16,7 @@ constexpr int kPythonLane = 0;
 constexpr uint64_t kLongCopyBytes = 256 * 1024;
 constexpr size_t kMaxStackArguments = 8;
 // For so long a turn of short calls may hold back what goes on to models of this process. Told of each instance at once, a
-// model that is quicker than the function would run them one by one, and take the interpreter from the function each time.
+// model that is quicker than the function would run them one by one.
 constexpr auto kHoldTime = std::chrono::milliseconds(1);
 
 std::string TypeName(PyObject *object) {
@@ -123,42 +122,48 @@ void CompleteInstance(Executor *executor, InstancePtr instance, std::span<Value>
   executor->Complete(std::move(instance), outputs, bells);
 }
 
-StageRunner::StageRunner(Executor *executor, std::vector<nb::object> functions, std::map<int, nb::object> models,
-                         nb::object on_error, nb::object on_batch)
+StageRunner::StageRunner(Executor *executor, std::vector<nb::object> functions, nb::object on_error,
+                         nb::object on_batch)
     : executor_(executor),
       functions_(std::move(functions)),
-      models_(std::move(models)),
       on_error_(std::move(on_error)),
-      on_batch_(std::move(on_batch)) {
-  for (const auto &[lane, run] : models_) {
-    own_lanes_ |= uint32_t{1} << lane;
-  }
-}
+      on_batch_(std::move(on_batch)) {}
 
 void StageRunner::Run() {
+  DroppedReferences::Get().ThisThreadClears();
   for (;;) {
-    if (!executor_->TryNext(kPythonLane, &batch_)) {
-      nb::gil_scoped_release release;
-      if (!executor_->WaitNext(kPythonLane, &batch_)) {
-        return;
-      }
+    if (!executor_->TryNext(kPythonLane, &batch_) && !Sleep()) {
+      return;
     }
     RunTurn();
   }
 }
 
+bool StageRunner::Sleep() {
+  DroppedReferences::Get().NobodyClears();
+  bool found = false;
+  {
+    nb::gil_scoped_release release;
+    found = executor_->WaitNext(kPythonLane, &batch_);
+  }
+  if (found) {
+    DroppedReferences::Get().ThisThreadClears();
+  }
+  return found;
+}
+
 void StageRunner::RunTurn() {
   const auto begin = Clock::now();
   told_at_ = begin;
-  on_models_ = {};
   const size_t count = batch_.instances.size();
   if (stage().per_instance) {
     RunPerInstance();
   } else {
     RunAsBatch();
   }
-  HandOn();
-  const auto spent = Clock::now() - begin - on_models_;
+  executor_->Ring(&bells_);
+  DroppedReferences::Get().Clear();
+  const auto spent = Clock::now() - begin;
   executor_->NoteTime(batch_, spent / static_cast<int64_t>(count));
   if (!on_batch_.is_none()) {
     on_batch_(batch_.method->name.c_str(), batch_.stage_index + 1, count, std::chrono::duration<double>(spent).count());
@@ -270,28 +275,6 @@ void StageRunner::Accept(size_t index, PyObject *result) {
   }
 }
 
-void StageRunner::HandOn() {
-  const size_t held = bells_.held.size();
-  uint32_t lanes = executor_->Ring(&bells_, own_lanes_);
-  for (int lane = 0; lanes != 0; ++lane, lanes >>= 1) {
-    if (lanes & 1) {
-      RunModel(lane, held);
-    }
-  }
-}
-
-// As many instances as this thread filed, or a few more.
-void StageRunner::RunModel(int lane, size_t instances) {
-  const auto begin = Clock::now();
-  Batch batch;
-  for (size_t ran = 0; ran < instances && executor_->TakeTurn(lane, &batch);) {
-    ran += batch.instances.size();
-    models_.at(lane)(ModelBatch(executor_, std::move(batch)));
-  }
-  executor_->LeaveTurns(lane);
-  on_models_ += Clock::now() - begin;
-}
-
 std::optional<std::vector<Value>> StageRunner::Outputs(PyObject *result, const Instance &instance, std::string *error,
                                                        PyObject **exception) {
   // A list is copied: converting an item may run the user's code, which may change it.
@@ -339,10 +322,11 @@ void StageRunner::TooFew(size_t begin, size_t given) {
 }
 
 void StageRunner::Tell() {
+  DroppedReferences::Get().Clear();
   const auto now = Clock::now();
   if (!batch_.may_hold || now - told_at_ >= kHoldTime) {
-    HandOn();
-    told_at_ = Clock::now();
+    executor_->Ring(&bells_);
+    told_at_ = now;
   } else if (!batch_.fast) {
     executor_->RingMaster(&bells_);
   }

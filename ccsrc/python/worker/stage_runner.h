@@ -3,7 +3,6 @@
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,16 +14,17 @@ namespace mindspore::serving {
 /// Calls the user's stage functions: the loop of the worker's Python thread.
 class StageRunner {
  public:
-  /// `functions`: by the numbers in the plan. `models`: for lanes whose models this thread may run too, what is called
-  /// with a ModelBatch. `on_error(method, stage number from 1, text, exception or None)` is called for each failure,
+  /// `functions`: by the numbers in the plan. `on_error(method, stage number from 1, text, exception or None)` is called for each failure,
   /// `on_batch(method, stage number from 1, instances, seconds)` after each turn; it may be None.
-  StageRunner(Executor *executor, std::vector<nanobind::object> functions, std::map<int, nanobind::object> models,
-              nanobind::object on_error, nanobind::object on_batch);
+  StageRunner(Executor *executor, std::vector<nanobind::object> functions, nanobind::object on_error,
+              nanobind::object on_batch);
 
   /// Takes turns until the executor stops. REQUIRES: the GIL, which is given up only to sleep and for long copies.
   void Run();
 
  private:
+  /// Until there is a turn; false when the executor has stopped.
+  bool Sleep();
   void RunTurn();
   void RunPerInstance();
   void RunAsBatch();
@@ -42,22 +42,16 @@ class StageRunner {
   void TooFew(size_t begin, size_t given);
   /// Tells others of what was done in this turn so far, or leaves it for later in the turn.
   void Tell();
-  /// Tells of all of it, and runs the quick models that it goes on to.
-  void HandOn();
-  void RunModel(int lane, size_t instances);
   std::optional<std::vector<Value>> Outputs(PyObject *result, const Instance &instance, std::string *error,
                                             PyObject **exception);
 
   Executor *executor_;
   std::vector<nanobind::object> functions_;
-  std::map<int, nanobind::object> models_;  ///< by lane
-  uint32_t own_lanes_ = 0;                  ///< bit per lane of models_
   nanobind::object on_error_;
   nanobind::object on_batch_;
   Batch batch_;
   Bells bells_;
   Clock::time_point told_at_;
-  Clock::duration on_models_{};  ///< in this turn
 };
 
 /// Completes the instance; long copies are made without the GIL.

@@ -15,6 +15,7 @@ namespace {
 
 namespace nb = nanobind;
 
+constexpr size_t kManyReferences = 64;
 constexpr char kOwnerCapsule[] = "mindspore_serving.memory";
 
 struct TypeRow {
@@ -218,9 +219,57 @@ PyOwner::~PyOwner() {
   if (!nb::is_alive()) {
     return;  // the interpreter has gone, and the object with it
   }
-  const PyGILState_STATE state = PyGILState_Ensure();
-  Py_DECREF(object_);
-  PyGILState_Release(state);
+  if (PyGILState_Check()) {
+    Py_DECREF(object_);
+  } else {
+    DroppedReferences::Get().Add(object_);
+  }
+}
+
+DroppedReferences &DroppedReferences::Get() {
+  static auto *const references = new DroppedReferences;  // threads may drop some until the process ends
+  return *references;
+}
+
+void DroppedReferences::Add(PyObject *object) {
+  {
+    std::lock_guard lock(mutex_);
+    objects_.push_back(object);
+    count_.store(objects_.size());
+  }
+  // A function that runs for long, or calls models in a loop, is not to keep too much alive.
+  if (!someone_clears_.load() || count_.load() >= kManyReferences) {
+    const PyGILState_STATE state = PyGILState_Ensure();
+    Clear();
+    PyGILState_Release(state);
+  }
+}
+
+void DroppedReferences::Clear() {
+  if (count_.load() == 0) {
+    return;
+  }
+  std::vector<PyObject *> objects;
+  {
+    std::lock_guard lock(mutex_);
+    objects.swap(objects_);
+    count_.store(0);
+  }
+  // Without the lock: the end of an object may run the user's code.
+  for (PyObject *object : objects) {
+    Py_DECREF(object);
+  }
+}
+
+void DroppedReferences::ThisThreadClears() {
+  someone_clears_.store(true);
+  Clear();
+}
+
+// Add looks after it has added: either it sees that nobody clears, or this sees what it added.
+void DroppedReferences::NobodyClears() {
+  someone_clears_.store(false);
+  Clear();
 }
 
 PyObject *ToPython(Value *value) {
@@ -277,6 +326,8 @@ std::optional<Value> FromPython(PyObject *object, const std::shared_ptr<RequestL
   }
   return FromArray(array, object, lease);
 }
+
+std::string_view NumpyName(DType dtype) { return kTypes[static_cast<size_t>(dtype)].name; }
 
 DType DTypeOfName(std::string_view name) {
   for (size_t i = 0; i < kTypes.size(); ++i) {

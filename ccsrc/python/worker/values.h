@@ -2,7 +2,10 @@
 
 #include <Python.h>
 
+#include <atomic>
+#include <cstddef>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -12,6 +15,29 @@
 #include "execute/value.h"
 
 namespace mindspore::serving {
+
+/// References to Python objects that were dropped by threads without the GIL. While a thread calls Python functions one
+/// after the other it clears them in between: a thread that took the GIL for each would have to wait for it, and stop
+/// that one each time. Thread-safe.
+class DroppedReferences {
+ public:
+  static DroppedReferences &Get();
+
+  /// Takes over the reference. REQUIRES: not the GIL.
+  void Add(PyObject *object);
+  /// Ends the references. REQUIRES: the GIL.
+  void Clear();
+  /// The calling thread will call Clear before long. REQUIRES: the GIL.
+  void ThisThreadClears();
+  /// It will not any more: each reference ends at once. REQUIRES: the GIL.
+  void NobodyClears();
+
+ private:
+  std::atomic<bool> someone_clears_ = false;
+  std::atomic<size_t> count_ = 0;
+  std::mutex mutex_;
+  std::vector<PyObject *> objects_;
+};
 
 /// Holds one Python object, for values whose memory is that object's. May be dropped by any thread.
 class PyOwner : public Owner {
@@ -44,5 +70,7 @@ std::optional<Value> FromPython(PyObject *object, const std::shared_ptr<RequestL
 
 /// kUnknown for a name that is not one of numpy's for our types, such as "float32".
 DType DTypeOfName(std::string_view name);
+/// The other way round; empty for kUnknown, kString and kBytes.
+std::string_view NumpyName(DType dtype);
 
 }  // namespace mindspore::serving

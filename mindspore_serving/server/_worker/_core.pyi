@@ -74,6 +74,54 @@ class ModelBatch:
     def fail(self, text: str) -> None:
         """Every instance fails with that text."""
 
+class Graph:
+    """One loaded graph of an engine that runs without the interpreter. Thread-safe."""
+
+    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs for these inputs, both in the graph's order. Without the GIL.
+
+        Raises:
+            RuntimeError: with the engine's message.
+        """
+
+class OnnxSession(Graph):
+    """An ONNX graph on CPU. A tensor is told as name, numpy's name of the data type (None where there is none), the
+    engine's name of it, and dimensions, -1 where any size will do."""
+
+    @property
+    def inputs(self) -> list[tuple[str, str | None, str, tuple[int, ...]]]: ...
+    @property
+    def outputs(self) -> list[tuple[str, str | None, str, tuple[int, ...]]]: ...
+
+def load_onnx_file(library: str, path: str, threads: int) -> OnnxSession:
+    """The ONNX file, run by ONNX Runtime on so many threads. `library`: the path of libonnxruntime, of which a process
+    loads one. Raises `RuntimeError`."""
+
+def load_onnx(library: str, content: bytes, threads: int) -> OnnxSession:
+    """The same for the content of such a file."""
+
+class ModelLane:
+    """Runs the models of one lane without the interpreter.
+
+    Args:
+        executor: what gives the turns.
+        lane: its number.
+        models: by their numbers the graphs of each, by subgraph.
+        on_error: gets model, subgraph and text for each run that failed.
+        on_run: gets model, subgraph, instances and seconds of each run, unless it is None. Neither should raise.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        lane: int,
+        models: Mapping[int, Sequence[Graph]],
+        on_error: Callable[[int, int, str], object],
+        on_run: Callable[[int, int, int, float], object] | None,
+    ) -> None: ...
+    def serve(self) -> None:
+        """Takes the lane's turns, without the GIL, until the executor stops."""
+
 class Executor:
     """Runs the methods of one servable. Any thread may call it, each lane has one thread.
 
@@ -91,14 +139,11 @@ class Executor:
     def run_python_lane(
         self,
         functions: Sequence[Callable[..., Any]],
-        models: Mapping[int, Callable[[ModelBatch], object]],
         on_error: Callable[[str, int, str, BaseException | None], object],
         on_batch: Callable[[str, int, int, float], object] | None,
     ) -> None:
         """Calls stage functions until `stop`. Whatever they raise becomes their instance's error.
 
-        `models`: for lanes whose models this thread may run too, what runs a batch. Where that is known to be quick it
-        is called at once with what a stage gave, and the lane's own thread is not woken.
         `on_error` gets method, stage number from 1, text and exception of each error; `on_batch` gets method, stage
         number from 1, instances and seconds of each turn. Neither should raise.
         """

@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from mindspore_serving import log
 from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.base import Backend, LoadedModel
-from mindspore_serving.server._worker.time_cost import log_time_cost
+from mindspore_serving.server._worker.time_cost import info_is_on, log_time_cost
 from mindspore_serving.server.failure_log import FailureLog
 from mindspore_serving.server.register.signature import ModelDeclaration
+
+_FAILED = "Predict Failed, "
+"""What clients are told begins with this."""
 
 
 class ModelThread(threading.Thread):
@@ -37,8 +39,6 @@ class ModelThread(threading.Thread):
         self._declarations = declarations
         self._model_directory = model_directory
         self._models: dict[int, LoadedModel] = {}
-        self.any_thread = False
-        """Once loaded: whether other threads may call `run_batch` too."""
         self._error: Exception | None = None
         self._loaded = threading.Event()
         self._executor: _core.Executor | None = None
@@ -72,29 +72,39 @@ class ModelThread(threading.Thread):
         if self._error is None:
             self._may_serve.wait()
             assert self._executor is not None
-            while (batch := self._executor.next_model_batch(self.lane)) is not None:
-                self.run_batch(batch)
+            graphs = {number: model.graphs for number, model in self._models.items()}
+            if all(graphs.values()):
+                on_run = self._log_run if info_is_on() else None
+                _core.ModelLane(self._executor, self.lane, graphs, self._note_failure, on_run).serve()
+            else:
+                while (batch := self._executor.next_model_batch(self.lane)) is not None:
+                    self._run_batch(batch)
             self._failures.close()
 
     def _load(self) -> None:
         assert self._make_backend is not None
         with self._make_backend() as backend:
-            self.any_thread = backend.any_thread
             for number, declaration in self._declarations.items():
                 files = [os.path.join(self._model_directory, file) for file in declaration.files]
                 self._models[number] = backend.load(declaration, files)
         self._make_backend = None  # it may hold the files' contents
 
-    def run_batch(self, batch: Any) -> None:
-        """Runs one turn of the lane, a `_core.ModelBatch`. Raises nothing: the instances get whatever goes wrong."""
+    def _run_batch(self, batch: _core.ModelBatch) -> None:
+        """Runs one turn of the lane. Raises nothing: the instances get whatever goes wrong."""
         begin = time.perf_counter()
-        declaration = self._declarations[batch.model]
         try:
             outputs = self._models[batch.model].predict(batch.subgraph, batch.inputs())
             batch.complete(outputs)
         except BaseException as error:
             # Whatever the engine raises, the instances get their answer and the thread goes on.
-            place = f"model '{declaration.key}' subgraph {batch.subgraph}"
-            self._failures.note(place, f"Predict of {place} failed: {error}", error)
-            batch.fail(f"Predict Failed, {error}")
-        log_time_cost(f"model: {declaration.key}, subgraph: {batch.subgraph}", batch.count, time.perf_counter() - begin)
+            text = f"{_FAILED}{error}"
+            self._note_failure(batch.model, batch.subgraph, text, error)
+            batch.fail(text)
+        self._log_run(batch.model, batch.subgraph, batch.count, time.perf_counter() - begin)
+
+    def _note_failure(self, model: int, subgraph: int, text: str, error: BaseException | None = None) -> None:
+        place = f"model '{self._declarations[model].key}' subgraph {subgraph}"
+        self._failures.note(place, f"Predict of {place} failed: {text.removeprefix(_FAILED)}", error)
+
+    def _log_run(self, model: int, subgraph: int, instances: int, seconds: float) -> None:
+        log_time_cost(f"model: {self._declarations[model].key}, subgraph: {subgraph}", instances, seconds)

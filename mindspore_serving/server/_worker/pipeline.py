@@ -117,14 +117,13 @@ class Pipeline:
             threading.Thread(
                 target=self.executor.next_model_batch, args=(_MODEL_LANE,), name="remote-models", daemon=True
             ).start()
-        models = {thread.lane: thread.run_batch for thread in self._threads if thread.any_thread}
         on_batch = _log_stage if info_is_on() else None
         failures = FailureLog(log.error)
 
         def on_error(method: str, stage: int, text: str, exception: BaseException | None) -> None:
             failures.note(f"method '{method}', stage {stage}", text, exception)
 
-        self.executor.run_python_lane(self._plan.functions, models, on_error, on_batch)
+        self.executor.run_python_lane(self._plan.functions, on_error, on_batch)
         failures.close()
 
     def join(self, timeout_s: float) -> None:
@@ -211,7 +210,7 @@ def _start_threads(
 
 @contextlib.contextmanager
 def _mindspore(start: StartWorker, key: DecryptionKey, models: Sequence[ModelDeclaration]) -> Iterator[Backend]:
-    threads = mindspore_threads(models, start.worker_count)
+    threads = mindspore_threads(models)
     with key.in_memory() as dec_key:
         yield MindSporeBackend(start.device_type, start.device_id, threads, dec_key, start.dec_mode)
 
@@ -223,7 +222,7 @@ def _mindspore_lite(start: StartWorker, key: DecryptionKey) -> Iterator[Backend]
 
 @contextlib.contextmanager
 def _onnxruntime(start: StartWorker, conversions: Mapping[str, Sequence[Converted]]) -> Iterator[Backend]:
-    yield OnnxRuntimeBackend(engine_threads(start.worker_count), conversions)
+    yield OnnxRuntimeBackend(start.worker_count, conversions)
 
 
 def _loaded(thread: ModelThread, start: StartWorker) -> Mapping[int, LoadedModel]:

@@ -1,10 +1,7 @@
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <chrono>
 #include <thread>
 
-#include "base/clock.h"
 #include "execute/builtin.h"
 #include "execute/executor.h"
 #include "execute/fake_master.h"
@@ -111,80 +108,6 @@ TEST(ModelStageTest, WhatOneTurnOfAFunctionGaveComesToTheModelTogether) {
   executor.Ring(&bells);
   ASSERT_TRUE(executor.TryNext(kModelLane, &batch));
   EXPECT_EQ(batch.instances.size(), 2U);
-}
-
-class QuickModelTest : public testing::Test {
- protected:
-  // Files an instance for the model, as the Python thread does; gives the lanes that it keeps for itself.
-  uint32_t HandOn(uint32_t own_lanes) {
-    master_.SendInstance(0, ++token_, {Floats({1}, {1})});
-    Batch batch;
-    EXPECT_TRUE(executor_.TryNext(0, &batch));
-    Bells bells;
-    std::vector<Value> outputs{batch.instances[0]->input(0)};
-    executor_.Complete(std::move(batch.instances[0]), outputs, &bells);
-    return executor_.Ring(&bells, own_lanes);
-  }
-  void NoteRuns(size_t instances, std::chrono::microseconds spent) {
-    for (int i = 0; i < 50; ++i) {
-      executor_.NoteRun(kModelLane, instances, spent);
-    }
-  }
-
-  static constexpr uint32_t kLaneBit = 1U << kModelLane;
-  FakeMaster master_;
-  uint64_t token_ = 0;
-  Executor executor_{master_.worker(), Plan{{MakeModel({Spec({1})}, {Spec({1})}, 4, false)},
-                                            {MakeMethod(1, {PythonStage({0}, 1), ModelStage({1}, 2)}, {2})}}};
-};
-
-TEST_F(QuickModelTest, OnlyQuickRunsAreKeptFromTheModelsThread) {
-  EXPECT_EQ(HandOn(kLaneBit), 0U) << "nobody knows yet how long a run takes";
-  NoteRuns(1, std::chrono::milliseconds(1));
-  EXPECT_EQ(HandOn(kLaneBit), 0U);
-  NoteRuns(32, std::chrono::milliseconds(1));
-  EXPECT_EQ(HandOn(kLaneBit), kLaneBit) << "that is little for each instance";
-  NoteRuns(1, std::chrono::microseconds(100));
-  EXPECT_EQ(HandOn(kLaneBit), kLaneBit);
-  EXPECT_EQ(HandOn(0), 0U) << "its engine allows its own thread only";
-}
-
-TEST_F(QuickModelTest, TurnsCanBeTakenInAnotherThread) {
-  NoteRuns(1, std::chrono::microseconds(100));
-  for (int i = 0; i < 5; ++i) {
-    ASSERT_EQ(HandOn(kLaneBit), kLaneBit);
-  }
-  Batch batch;
-  ASSERT_TRUE(executor_.TakeTurn(kModelLane, &batch));
-  EXPECT_EQ(batch.instances.size(), 4U);
-  ASSERT_TRUE(executor_.TakeTurn(kModelLane, &batch));
-  EXPECT_EQ(batch.instances.size(), 1U);
-  EXPECT_FALSE(executor_.TakeTurn(kModelLane, &batch));
-  HandOn(kLaneBit);
-  executor_.Stop();
-  EXPECT_FALSE(executor_.TakeTurn(kModelLane, &batch));
-}
-
-TEST_F(QuickModelTest, TurnsThatAreLeftWakeTheModelsThread) {
-  NoteRuns(1, std::chrono::microseconds(100));
-  std::atomic<int> turns = 0;
-  std::thread model_thread([&] {
-    Batch batch;
-    while (executor_.WaitNext(kModelLane, &batch)) {
-      ++turns;
-    }
-  });
-  for (int i = 1; i <= 100; ++i) {
-    HandOn(kLaneBit);
-    executor_.LeaveTurns(kModelLane);
-    const auto deadline = Clock::now() + std::chrono::seconds(20);
-    while (turns.load() < i && Clock::now() < deadline) {
-      std::this_thread::yield();
-    }
-    ASSERT_EQ(turns.load(), i);
-  }
-  executor_.Stop();
-  model_thread.join();
 }
 
 TEST(ModelStageTest, InputsWithoutBatchDimensionMustBeEqualInABatch) {

@@ -75,7 +75,7 @@ class FailingEngine:
         self.answers: list[str] = []
         self.model, self.subgraph, self.count = 0, 0, 1
 
-    any_thread = False
+    graphs = ()
 
     def load(self, declaration: object, files: object) -> FailingEngine:
         return self

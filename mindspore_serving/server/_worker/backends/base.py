@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
+    from mindspore_serving.server._worker import _core
     from mindspore_serving.server.register.signature import ModelDeclaration
 
 ANY = -1
@@ -55,18 +56,20 @@ class LoadedModel(Protocol):
     def state(self) -> Sequence[str]:
         """The parameters that running it changes, which all its subgraphs then see changed."""
 
+    @property
+    def graphs(self) -> Sequence[_core.Graph]:
+        """By subgraph what C++ runs instead of `predict`, in any thread and without the interpreter; empty where only
+        `predict` can."""
+
     def predict(self, subgraph: int, inputs: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
         """Runs one batch: C-ordered arrays in and out, which may be read while they are in use. Raises on failure.
 
-        Called in the thread that loaded the model; or in any, by several at once, where its engine has `any_thread`.
+        Called in the thread that loaded the model.
         """
 
 
 class Backend(Protocol):
     """An engine in this process. Made, and asked to load, in one thread only."""
-
-    any_thread: bool
-    """Whether its models can be run in any thread, by several at once."""
 
     def load(self, declaration: ModelDeclaration, files: Sequence[str]) -> LoadedModel:
         """Loads the model's `files` (absolute paths); its state is then as in the files.

@@ -13,8 +13,9 @@ from mindspore_serving.server._worker.backends.options import (
     MINDSPORE,
     ONNXRUNTIME,
     engine_option,
-    missing_package,
+    onnxruntime_library,
     wanted_engine,
+    why_no_conversion,
 )
 from mindspore_serving.server.register.signature import ModelDeclaration
 
@@ -78,14 +79,7 @@ def _without_conversion(
     engine, asked_by = wanted_engine(model)
     if engine == MINDSPORE:
         return EngineChoice(MINDSPORE, asked_by)
-    missing = missing_package()
-    why_not = (
-        "encrypted models are not converted"
-        if encrypted
-        else f"the package {missing} is not installed"
-        if missing is not None
-        else None
-    )
+    why_not = "encrypted models are not converted" if encrypted else why_no_conversion()
     if why_not is None:
         return None
     return _mindspore_instead(model, why_not)
@@ -98,8 +92,10 @@ def _for_onnx(model: ModelDeclaration, on_cpu: bool, device_type: str, encrypted
         raise RuntimeError(f"model '{model.key}' is an ONNX file, which engine='{MINDSPORE}' cannot run")
     if encrypted:
         raise RuntimeError(f"model '{model.key}' is an ONNX file, which cannot be encrypted, but a dec_key is given")
-    if missing_package() == ONNXRUNTIME:
-        raise RuntimeError(f"model '{model.key}' is an ONNX file, and the package onnxruntime is not installed")
+    try:
+        onnxruntime_library()
+    except RuntimeError as error:
+        raise RuntimeError(f"model '{model.key}' is an ONNX file, and {error}") from error
     return EngineChoice(ONNXRUNTIME, "the file is ONNX")
 
 

@@ -33,8 +33,6 @@ class MindSporeBackend:
         dec_mode: 'AES-GCM' or 'AES-CBC'.
     """
 
-    any_thread = False
-
     def __init__(
         self, device_type: str, device_id: int | None, threads: int, dec_key: bytes | None, dec_mode: str
     ) -> None:
@@ -81,6 +79,7 @@ class MindSporeModel:
     """The subgraphs of one declared model."""
 
     takes_any_batch = False
+    graphs = ()
     """Where the file says so alone."""
 
     def __init__(self, subgraphs: Sequence[Subgraph], state: tuple[str, ...]) -> None:

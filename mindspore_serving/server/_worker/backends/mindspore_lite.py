@@ -47,8 +47,6 @@ class MindSporeLiteBackend:
         RuntimeError: MindSpore Lite is not installed, or a key was given.
     """
 
-    any_thread = False
-
     def __init__(self, device_type: str, device_id: int | None, threads: int, encrypted: bool) -> None:
         self._target = _TARGETS[device_type]
         self._device_id = device_id
@@ -125,6 +123,7 @@ class MindSporeLiteModel:
     """A model that is built."""
 
     takes_any_batch = False
+    graphs = ()
     state = ()
     """None that could be seen."""
 

@@ -1,54 +1,90 @@
-"""ONNX Runtime as the engine: runs ONNX files, and MindIR files that were converted."""
+"""ONNX Runtime as the engine: runs ONNX files, and MindIR files that were converted.
+
+It runs in C++, without the interpreter: `_core.OnnxSession` calls the shared library that the package `onnxruntime`
+brings; the package itself is never imported.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from mindspore_serving import log
+from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.base import ANY, SubgraphInfo, TensorInfo
 from mindspore_serving.server._worker.backends.conversion import Converted
-from mindspore_serving.server._worker.backends.options import check_config_file, log_unused_options
+from mindspore_serving.server._worker.backends.options import (
+    asked_threads,
+    check_config_file,
+    engine_threads,
+    log_unused_options,
+    onnxruntime_library,
+)
+from mindspore_serving.server._worker.backends.samples import zeros
+from mindspore_serving.server._worker.batching import ModelBatching, batching_of
 from mindspore_serving.server.register.signature import ModelDeclaration
 
-_DTYPES = {
-    "tensor(bool)": "bool",
-    "tensor(float16)": "float16",
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    **{f"tensor({sign}int{bits})": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
-}
+_QUICK_INSTANCE_S = 50e-6
+"""Models that take less for an instance are run on one thread: they cost less than the rest of a request does, and
+handing parts of a run to other threads, which the server keeps busy, takes longer than it saves."""
+_QUICK_FILE_BYTES = 16 << 20
+"""Larger models are never that quick, and take long to load."""
+_TRIES = 3
 
 
 class OnnxRuntimeBackend:
-    """ONNX Runtime in this process. Sessions are safe in any thread and run without the GIL.
+    """ONNX Runtime in this process.
 
     Args:
-        threads: threads of each session, unless the model's `Context(thread_num=...)` says otherwise.
+        worker_count: workers of this machine, which share its cores.
         conversions: for each MindIR model that it is to run, by the model's key, its converted files.
     """
 
-    any_thread = True
-
-    def __init__(self, threads: int, conversions: Mapping[str, Sequence[Converted]]) -> None:
-        self._threads = threads
+    def __init__(self, worker_count: int, conversions: Mapping[str, Sequence[Converted]]) -> None:
+        self._threads = engine_threads(worker_count)
         self._conversions = conversions
 
     def load(self, declaration: ModelDeclaration, files: Sequence[str]) -> OnnxRuntimeModel:
         """Loads the model's converted files, or the ONNX files themselves."""
         check_config_file(declaration, "ONNX Runtime")
-        threads = self._threads
-        if declaration.context is not None and declaration.context.thread_num is not None:
-            threads = declaration.context.thread_num
         log_unused_options(declaration, "ONNX Runtime", "thread_num")
         converted = self._conversions.get(declaration.key)
         if converted is None:
-            return OnnxRuntimeModel([_load_file(file, threads) for file in files], "ONNX Runtime", False)
+            sessions = [
+                self._load(declaration, lambda threads, file=file: _load_file(file, threads), os.path.getsize(file), False)
+                for file in files
+            ]
+            return OnnxRuntimeModel(sessions, "ONNX Runtime", False)
         any_batch = all(one.any_batch for one in converted)
         engine = f"ONNX Runtime (converted{', any batch size' if any_batch else ''})"
-        return OnnxRuntimeModel([_load_converted(one, threads) for one in converted], engine, any_batch)
+        sessions = [
+            self._load(
+                declaration,
+                lambda threads, one=one: Session(one.content, threads, one.info),
+                len(one.content),
+                one.any_batch,
+            )
+            for one in converted
+        ]
+        return OnnxRuntimeModel(sessions, engine, any_batch)
+
+    def _load(
+        self, declaration: ModelDeclaration, load: Callable[[int], Session], size_bytes: int, any_batch: bool
+    ) -> Session:
+        """With as many threads as the user said; else with this worker's share of the cores, or one for a quick model."""
+        asked = declaration.context.thread_num if declaration.context is not None else None
+        threads = asked or self._threads
+        if threads == 1 or asked or asked_threads() or size_bytes > _QUICK_FILE_BYTES:
+            return load(threads)
+        session = load(1)
+        instance_s = _instance_time_s(session, batching_of(declaration, [session.info], any_batch))
+        if instance_s >= _QUICK_INSTANCE_S:
+            return load(threads)
+        log.info(f"Model '{declaration.key}' is run on one thread: an instance takes {instance_s * 1e6:.0f} us there")
+        return session
 
 
 class OnnxRuntimeModel:
@@ -61,6 +97,7 @@ class OnnxRuntimeModel:
         self._sessions = sessions
         self.engine = engine
         self.takes_any_batch = takes_any_batch
+        self.graphs = [session.graph for session in sessions]
 
     @property
     def subgraphs(self) -> Sequence[SubgraphInfo]:
@@ -76,28 +113,20 @@ class Session:
     """One loaded ONNX graph. `model` is its content, or a path; without `info` its own signature holds."""
 
     def __init__(self, model: bytes | str, threads: int, info: SubgraphInfo | None = None) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # Between runs, threads that wait actively would take the cores from the server's other threads and workers.
-        options.add_session_config_entry("session.force_spinning_stop", "1")
-        # Patterns of memory hold for one batch size each, and batches are of all sizes.
-        options.enable_mem_pattern = False
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self._names = [value.name for value in self._session.get_inputs()]
+        load = _core.load_onnx_file if isinstance(model, str) else _core.load_onnx
+        self.graph = load(onnxruntime_library(), model, threads)
         self.info = info or self.own_signature()
 
     def own_signature(self) -> SubgraphInfo:
         """As the graph says. Raises `RuntimeError` for what cannot be served."""
         return SubgraphInfo(
-            inputs=tuple(map(_tensor_info, self._session.get_inputs())),
-            outputs=tuple(map(_tensor_info, self._session.get_outputs())),
+            inputs=tuple(_tensor_info(*tensor) for tensor in self.graph.inputs),
+            outputs=tuple(_tensor_info(*tensor) for tensor in self.graph.outputs),
         )
 
     def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs, in the graph's order."""
-        return self._session.run(None, dict(zip(self._names, inputs, strict=True)))
+        return self.graph.run(inputs)
 
 
 def _load_file(file: str, threads: int) -> Session:
@@ -107,12 +136,27 @@ def _load_file(file: str, threads: int) -> Session:
         raise RuntimeError(f"model file '{os.path.basename(file)}' cannot be loaded as ONNX: {error}") from error
 
 
-def _load_converted(converted: Converted, threads: int) -> Session:
-    return Session(converted.content, threads, converted.info)
-
-
-def _tensor_info(value: Any) -> TensorInfo:
-    dtype = _DTYPES.get(value.type)
+def _tensor_info(name: str, dtype: str | None, type_name: str, shape: tuple[int, ...]) -> TensorInfo:
     if dtype is None:
-        raise RuntimeError(f"'{value.name}' has data type {value.type}, which cannot be served")
-    return TensorInfo(dtype, tuple(dim if isinstance(dim, int) and dim >= 0 else ANY for dim in value.shape))
+        raise RuntimeError(f"'{name}' has data type {type_name}, which cannot be served")
+    return TensorInfo(dtype, tuple(dim if dim >= 0 else ANY for dim in shape))
+
+
+def _instance_time_s(session: Session, batching: ModelBatching) -> float:
+    """What an instance of a full batch of zeros costs the calling thread; infinite where that cannot be told."""
+    rows = batching.batch_size
+    (tensors,) = batching.inputs
+    shapes = [(rows, *tensor.shape) if tensor.batched else tensor.shape for tensor in tensors]
+    if any(ANY in shape for shape in shapes):
+        return float("inf")
+    inputs = zeros([TensorInfo(tensor.dtype, shape) for tensor, shape in zip(tensors, shapes, strict=True)])
+    times = []
+    try:
+        for _ in range(_TRIES):
+            begin = time.thread_time()
+            session.run(inputs)
+            times.append(time.thread_time() - begin)
+    except RuntimeError as error:
+        log.debug(f"A graph cannot be run with zeros: {error}")
+        return float("inf")
+    return min(times) / rows

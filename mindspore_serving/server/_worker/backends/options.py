@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
 import os
 from collections.abc import Sequence
@@ -38,9 +39,44 @@ def wanted_engine(declaration: ModelDeclaration) -> tuple[str, str]:
     return from_environment, f"{ENGINE_VARIABLE}={from_environment}"
 
 
-def missing_package() -> str | None:
-    """Which of the packages that converting models needs is not installed."""
-    return next((name for name in ("onnxruntime", "onnx") if importlib.util.find_spec(name) is None), None)
+def onnxruntime_library() -> str:
+    """The path of ONNX Runtime's shared library, which the package `onnxruntime` has from 1.20 on.
+
+    Raises:
+        RuntimeError: there is none; the text says why.
+    """
+    spec = importlib.util.find_spec("onnxruntime")
+    folders = list(spec.submodule_search_locations or ()) if spec is not None else []
+    if not folders:
+        raise RuntimeError("the package onnxruntime is not installed")
+    pattern = os.path.join(glob.escape(folders[0]), "capi", "libonnxruntime.so.*")
+    libraries = sorted(glob.glob(pattern))
+    if not libraries:
+        raise RuntimeError("the installed package onnxruntime has no libonnxruntime.so: 1.20 or newer is needed")
+    return libraries[-1]
+
+
+def why_no_conversion() -> str | None:
+    """Why MindIR files cannot be converted with what is installed; None where they can."""
+    try:
+        onnxruntime_library()
+    except RuntimeError as error:
+        return str(error)
+    return None if importlib.util.find_spec("onnx") is not None else "the package onnx is not installed"
+
+
+def asked_threads() -> int | None:
+    """The threads of an engine that the environment asks for.
+
+    Raises:
+        RuntimeError: the environment variable is no positive number.
+    """
+    text = os.environ.get(THREADS_VARIABLE, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise RuntimeError(f"Environment variable {THREADS_VARIABLE} should be a number >= 1, but actually '{text}'")
+    return int(text)
 
 
 def engine_threads(worker_count: int) -> int:
@@ -49,15 +85,10 @@ def engine_threads(worker_count: int) -> int:
     Raises:
         RuntimeError: the environment variable is no positive number.
     """
-    text = os.environ.get(THREADS_VARIABLE, "").strip()
-    if not text:
-        return max(1, len(os.sched_getaffinity(0)) // worker_count)
-    if not text.isdecimal() or int(text) < 1:
-        raise RuntimeError(f"Environment variable {THREADS_VARIABLE} should be a number >= 1, but actually '{text}'")
-    return int(text)
+    return asked_threads() or max(1, len(os.sched_getaffinity(0)) // worker_count)
 
 
-def mindspore_threads(models: Sequence[ModelDeclaration], worker_count: int) -> int:
+def mindspore_threads(models: Sequence[ModelDeclaration]) -> int:
     """Threads of MindSpore, which has one number for all models of a process: the largest that a model's context says.
 
     Where no context says any, it is what the environment says, else 1: with more, MindSpore decides by its first runs
@@ -70,7 +101,7 @@ def mindspore_threads(models: Sequence[ModelDeclaration], worker_count: int) -> 
         if model.context is not None and model.context.thread_num is not None
     }
     if not asked:
-        return engine_threads(worker_count) if os.environ.get(THREADS_VARIABLE, "").strip() else 1
+        return asked_threads() or 1
     threads = max(asked.values())
     if len(set(asked.values())) > 1:
         listed = ", ".join(f"{number} for '{key}'" for key, number in asked.items())

@@ -111,21 +111,39 @@ class Engine:
     def __init__(self, models: dict[str, Callable[..., Any]]) -> None:
         self._models = list(models.values())
         self.runs: list[list[np.ndarray]] = []
-        self.threads: list[int] = []
-        """Of each run."""
 
     def serve(self, executor: worker_core.Executor) -> None:
         while (batch := executor.next_model_batch(1)) is not None:
-            self.run_batch(batch)
+            self._run_batch(batch)
 
-    def run_batch(self, batch: worker_core.ModelBatch) -> None:
+    def _run_batch(self, batch: worker_core.ModelBatch) -> None:
         inputs = batch.inputs()
         self.runs.append([np.array(value) for value in inputs])
-        self.threads.append(threading.get_ident())
         try:
             batch.complete(self._models[batch.model](*inputs))
         except Exception as error:
             batch.fail(f"Predict Failed, {error}")
+
+
+class NativeEngine:
+    """Graphs that run without the interpreter, in a lane of their own, and what is told of their runs."""
+
+    def __init__(self, graphs: dict[str, worker_core.Graph]) -> None:
+        self._graphs = graphs
+        self.runs: list[tuple[int, str | None]] = []
+        """Of each run: the instances, and the text of its error."""
+        self._error: str | None = None
+
+    def make_lane(self, executor: worker_core.Executor) -> worker_core.ModelLane:
+        graphs = {number: [graph] for number, graph in enumerate(self._graphs.values())}
+        return worker_core.ModelLane(executor, 1, graphs, self._note_error, self._note_run)
+
+    def _note_error(self, _model: int, _subgraph: int, text: str) -> None:
+        self._error = text
+
+    def _note_run(self, _model: int, _subgraph: int, instances: int, _seconds: float) -> None:
+        self.runs.append((instances, self._error))
+        self._error = None
 
 
 class Caller:
@@ -151,29 +169,28 @@ class LocalWorker:
         self._exits = contextlib.ExitStack()
         self.failures: list[tuple[str, BaseException | None]] = []
         self.turns: list[tuple[str, int, int]] = []
-        self.engine: Engine | None = None
+        self.engine: Engine | NativeEngine | None = None
         self.declaration: Declaration = self._exits.enter_context(declaring(SERVABLE, "/nowhere"))
 
-    def start(self, models: dict[str, Any] | None = None, any_thread: bool = False) -> None:
-        """`models`: by key the function that runs a batch, and how it takes batches (a `ModelBatching`).
-
-        `any_thread`: the Python stages' thread may run them too.
-        """
+    def start(self, models: dict[str, Any] | None = None) -> None:
+        """`models`: by key the function that runs a batch, or a graph, and how it takes batches (a `ModelBatching`)."""
         models = models or {}
         signature = self.declaration.signature()
         planned = [PlannedModel(model, 1, models[model.key][1]) for model in signature.models]
         plan = build_plan(signature, planned)
         fds = [os.dup(fd) for fd in self._master.channel.peer_fds()]
         executor = worker_core.Executor(fds, plan.models, plan.methods)
-        self.engine = Engine({key: function for key, (function, _) in models.items()})
+        runs = {key: run for key, (run, _) in models.items()}
+        native = bool(runs) and all(isinstance(run, worker_core.Graph) for run in runs.values())
+        self.engine = NativeEngine(runs) if native else Engine(runs)
+        lanes = [self.engine.make_lane(executor)] if isinstance(self.engine, NativeEngine) else []
         serve(self.declaration, Caller(executor, planned))
 
         def run() -> None:
-            own = {1: self.engine.run_batch} if any_thread else {}
-            executor.run_python_lane(plan.functions, own, lambda *args: self.failures.append(args[2:]), self._note)
+            executor.run_python_lane(plan.functions, lambda *args: self.failures.append(args[2:]), self._note)
 
-        threads = [threading.Thread(target=run)]
-        if models:
+        threads = [threading.Thread(target=run), *(threading.Thread(target=lane.serve) for lane in lanes)]
+        if isinstance(self.engine, Engine) and models:
             threads.append(threading.Thread(target=self.engine.serve, args=[executor]))
         for thread in threads:
             thread.start()

@@ -142,10 +142,28 @@ def test_engines_that_cannot_be_used(start, exported, monkeypatch, config, envir
     assert worker.exit_code() == 3
 
 
-def test_threads_of_a_session(start, monkeypatch):
-    def threads(options="", environment="", workers=1):
+def save_slow_model(path):
+    """Takes about a millisecond for a row of two numbers, and gives zeros."""
+    import onnx
+
+    width = 1500
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 2]) for name in "xy")
+    weights = {"wide": (2, width), "square": (width, width), "narrow": (width, 2)}
+    nodes = [
+        onnx.helper.make_node("MatMul", [before, name], [after])
+        for before, name, after in zip(("x", "a", "b"), weights, ("a", "b", "y"), strict=True)
+    ]
+    zeros = [onnx.numpy_helper.from_array(np.zeros(shape, np.float32), name) for name, shape in weights.items()]
+    graph = onnx.helper.make_graph(nodes, "slow", [x], [y], zeros)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), str(path))
+
+
+def test_threads_of_a_session(exported, start, monkeypatch):
+    save_slow_model(exported / "slow.onnx")
+
+    def threads(options="", environment="", workers=1, file="norm.mindir"):
         monkeypatch.setenv("MINDSPORE_SERVING_ENGINE_THREADS", environment)
-        config = one("norm.mindir").replace("register.Context()", f"register.Context({options})")
+        config = one(file).replace("register.Context()", f"register.Context({options})")
         worker = start(config, worker_count=workers)
         assert isinstance(worker.message(), WorkerReady)
         count = len(list(Path(f"/proc/{worker.process.pid}/task").iterdir()))
@@ -156,8 +174,11 @@ def test_threads_of_a_session(start, monkeypatch):
     alone = threads(environment="1")
     assert threads(environment="4") == alone + 3
     assert threads("thread_num=3", environment="1") == alone + 2
-    assert threads(workers=len(os.sched_getaffinity(0))) == alone
-    assert threads() == alone + len(os.sched_getaffinity(0)) - 1
+    cores = len(os.sched_getaffinity(0))
+    assert threads(workers=cores) == alone
+    assert threads() == alone, "a quick model stays on one thread, unless it was asked for more"
+    assert threads(file="slow.onnx") == alone + cores - 1
+    assert threads(file="slow.onnx", workers=cores) == alone
 
 
 DENSE = {"inputs": "x, scale", "options": "without_batch_dim_inputs=1, max_batch_size=6"}

@@ -1,0 +1,187 @@
+"""Models whose engine needs no interpreter."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import struct
+import subprocess
+import sys
+import time
+import weakref
+
+import numpy as np
+import pytest
+
+from mindspore_serving.server import register
+from mindspore_serving.server._worker import _core
+from mindspore_serving.server._worker.backends.options import onnxruntime_library
+
+from .test_model_stages import batching, floats
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+
+DEADLINE_S = 30
+TABLE_SIZE = 100
+NO_INDEX = 1000
+"""A number that the models fail with."""
+
+
+def load(nodes, initializers):
+    """The graph of `nodes` from x to y, both float32 of shape (any, 1)."""
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", 1]) for name in "xy")
+    graph = onnx.helper.make_graph(nodes, "graph", [x], [y], initializers)
+    opset = [onnx.helper.make_opsetid("", 13)]
+    content = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    return _core.load_onnx(onnxruntime_library(), content, 1)
+
+
+def floats_of(name, dims, values):
+    return onnx.helper.make_tensor(name, onnx.TensorProto.FLOAT, dims, values)
+
+
+def plus_one():
+    """x + 1, looked up in a table: numbers that are not in it fail."""
+    return load(
+        [
+            onnx.helper.make_node("Cast", ["x"], ["index"], to=onnx.TensorProto.INT64),
+            onnx.helper.make_node("Gather", ["table", "index"], ["y"]),
+        ],
+        [floats_of("table", [TABLE_SIZE], range(1, TABLE_SIZE + 1))],
+    )
+
+
+def hand_through():
+    """x as it is: the engine gives the memory of its input as the output."""
+    return load([onnx.helper.make_node("Identity", ["x"], ["y"])], [])
+
+
+def in_rows(*numbers):
+    return [{"x": floats(number)} for number in numbers]
+
+
+def declare_function_and_model(before):
+    """The method `y = model(before(x))`."""
+    model = register.declare_model("model", "MindIR")
+
+    @register.register_method("y")
+    def method(x):
+        return register.add_stage(model, register.add_stage(before, x, outputs_count=1), outputs_count=1)
+
+
+FOUR_ROWS = batching([(4, 1)], [(4, 1)])
+
+
+def test_failing_runs_fail_their_instances_alone(worker, master):
+    declare_function_and_model(lambda x: x)
+    worker.start({"model": (plus_one(), FOUR_ROWS)})
+    (error,) = master.ask("method", *in_rows(NO_INDEX))
+    assert error.startswith("Predict Failed, ")
+    assert "out of data bounds" in error
+    asked = (1, 2, 3, 4, NO_INDEX)
+    answers = master.ask("method", *in_rows(*asked))
+    # Usually all but the last are in the first run; how long the function takes decides.
+    failed = [(instances, text) for instances, text in worker.engine.runs[1:] if text]
+    assert answers[-1] == error
+    assert failed == [(answers.count(error), error)]
+    assert [answer for answer in answers if answer != error] == [
+        {"y": [n + 1]} for n, answer in zip(asked, answers, strict=True) if answer != error
+    ]
+
+
+def test_a_model_runs_while_a_function_keeps_the_interpreter(worker, master):
+    calls = []
+
+    def before(x):
+        calls.append(x + 0)
+        if len(calls) == 2:
+            # Through PyDLL, poll keeps the interpreter: no other thread of Python runs until the first answer is there.
+            wanted = ctypes.create_string_buffer(struct.pack("ihh", master.dispatcher.completion_fd(), select.POLLIN, 0))
+            answered.append(ctypes.PyDLL(None).poll(wanted, 1, int(DEADLINE_S * 1000)))
+        return calls[-1]
+
+    answered = []
+    declare_function_and_model(before)
+    worker.start({"model": (plus_one(), FOUR_ROWS)})
+    assert master.wait([master.submit("method", in_rows(n)) for n in (1, 2)]) == [
+        {"instances": [{"y": [2]}]},
+        {"instances": [{"y": [3]}]},
+    ]
+    assert answered == [1]
+
+
+def test_memory_of_the_input_is_not_given_out_as_an_output(worker, master):
+    declare_function_and_model(lambda x: x)
+    worker.start({"model": (hand_through(), FOUR_ROWS)})
+    calls = [master.submit("method", in_rows(*range(i, i + 4))) for i in range(0, 400, 4)]
+    expected = [{"instances": [{"y": [n]} for n in range(i, i + 4)]} for i in range(0, 400, 4)]
+    assert master.wait(calls) == expected
+
+
+def test_what_a_function_made_ends_with_the_request(worker, master):
+    """References that the model's thread lets go of do not wait for the next request."""
+    made = []
+
+    def before(x):
+        result = x + 0
+        made.append(weakref.ref(result))
+        return result
+
+    declare_function_and_model(before)
+    worker.start({"model": (plus_one(), FOUR_ROWS)})
+    for _ in range(100):
+        assert master.ask("method", *in_rows(1, 2)) == [{"y": [2]}, {"y": [3]}]
+        deadline = time.monotonic() + DEADLINE_S
+        while any(reference() is not None for reference in made):
+            assert time.monotonic() < deadline, "an array is still alive"
+            os.sched_yield()
+        made.clear()
+
+
+def test_models_called_in_a_loop_do_not_keep_their_inputs(worker, master):
+    model = register.declare_model("model", "MindIR")
+    alive = []
+
+    def count_up(x):
+        made = []
+        for _ in range(30):
+            made.append(weakref.ref(x))
+            x = np.array(model.call(x))
+        alive.append(sum(reference() is not None for reference in made))
+        return x
+
+    @register.register_method("y")
+    def method(x):
+        return register.add_stage(count_up, x, outputs_count=1)
+
+    worker.start({"model": (plus_one(), FOUR_ROWS)})
+    assert master.ask("method", *in_rows(1)) == [{"y": [31]}]
+    assert alive[0] <= 2, "the method's input and the last one"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error"),
+    [
+        ([np.zeros((1, 1), np.float32)] * 2, "the graph has 1 inputs and not 2"),
+        ([np.zeros((1, 1), np.int32)], "Unexpected input data type"),
+        ([np.zeros((1, 2), np.float32)], "invalid dimensions"),
+    ],
+)
+def test_wrong_inputs_of_a_graph_are_told(inputs, error):
+    with pytest.raises(RuntimeError, match=error):
+        plus_one().run(inputs)
+
+
+def test_a_graph_runs_without_rows():
+    (y,) = hand_through().run([np.zeros((0, 1), np.float32)])
+    assert y.shape == (0, 1)
+
+
+def test_what_is_no_library_of_the_engine_is_refused(tmp_path):
+    script = f"from {_core.__name__} import load_onnx; load_onnx({{!r}}, b'', 1)"
+    for library, error in (("libm.so.6", "it has no OrtGetApiBase"), (str(tmp_path), "ONNX Runtime cannot be loaded: ")):
+        done = subprocess.run([sys.executable, "-c", script.format(library)], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert error in done.stderr
