@@ -43,7 +43,7 @@ OnnxRuntimeApi OnnxRuntimeApi::Load(const std::string &path) {
     *function = reinterpret_cast<Function *>(const_cast<void *>(table[place]));
   };
   take(2, &api.GetErrorMessage);
-  take(3, &api.CreateEnv);
+  take(4, &api.CreateEnvWithCustomLogger);
   take(7, &api.CreateSession);
   take(8, &api.CreateSessionFromArray);
   take(9, &api.Run);

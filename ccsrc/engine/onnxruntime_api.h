@@ -23,13 +23,16 @@ struct OrtAllocator;
 /// result give nullptr where all went well. Names are the engine's.
 struct OnnxRuntimeApi {
   // As the interface numbers them.
-  enum LogLevel : int { kLogWarning = 2 };
+  enum LogSeverity : int { kLogWarning = 2, kLogError = 3 };
   enum AllocatorType : int { kDeviceAllocator = 0 };
   enum MemoryType : int { kDefaultMemory = 0 };
   enum ValueKind : int { kTensor = 1 };
 
+  using LogFunction = void (*)(void *parameter, int severity, const char *category, const char *log_id, const char *place,
+                               const char *message);
+
   const char *(*GetErrorMessage)(const OrtStatus *);
-  OrtStatus *(*CreateEnv)(int log_level, const char *log_id, OrtEnv **);
+  OrtStatus *(*CreateEnvWithCustomLogger)(LogFunction, void *parameter, int log_level, const char *log_id, OrtEnv **);
   OrtStatus *(*CreateSession)(const OrtEnv *, const char *path, const OrtSessionOptions *, OrtSession **);
   OrtStatus *(*CreateSessionFromArray)(const OrtEnv *, const void *model, size_t size_bytes, const OrtSessionOptions *,
                                        OrtSession **);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/log.h"
 #include "execute/builtin.h"
 
 namespace mindspore::serving {
@@ -173,10 +174,15 @@ void Set(const OnnxRuntimeApi &api, const OnnxSessionOptions &options, Held<OrtS
   api.Check(api.DisableMemPattern(held->get()));
 }
 
+void WriteLog(void *, int severity, const char *, const char *, const char *place, const char *message) {
+  const LogLevel level = severity >= OnnxRuntimeApi::kLogError ? LogLevel::kError : LogLevel::kWarning;
+  Log(level, std::string("ONNX Runtime (") + place + "): " + message);
+}
+
 }  // namespace
 
 OnnxRuntime::OnnxRuntime(const std::string &path) : api_(OnnxRuntimeApi::Load(path)) {
-  api_.Check(api_.CreateEnv(OnnxRuntimeApi::kLogWarning, "serving", &env_));
+  api_.Check(api_.CreateEnvWithCustomLogger(&WriteLog, nullptr, OnnxRuntimeApi::kLogWarning, "serving", &env_));
   api_.Check(api_.CreateCpuMemoryInfo(OnnxRuntimeApi::kDeviceAllocator, OnnxRuntimeApi::kDefaultMemory, &memory_));
   api_.Check(api_.GetAllocatorWithDefaultOptions(&allocator_));
 }

@@ -29,9 +29,9 @@ NO_INDEX = 1000
 """A number that the models fail with."""
 
 
-def load(nodes, initializers):
-    """The graph of `nodes` from x to y, both float32 of shape (any, 1)."""
-    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", 1]) for name in "xy")
+def load(nodes, initializers, output="y"):
+    """The graph of `nodes` from x to the output, both float32 of shape (any, 1)."""
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", 1]) for name in ("x", output))
     graph = onnx.helper.make_graph(nodes, "graph", [x], [y], initializers)
     opset = [onnx.helper.make_opsetid("", 13)]
     content = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
@@ -55,7 +55,7 @@ def plus_one():
 
 def hand_through():
     """x as it is: the engine gives the memory of its input as the output."""
-    return load([onnx.helper.make_node("Identity", ["x"], ["y"])], [])
+    return load([], [], output="x")
 
 
 def in_rows(*numbers):
@@ -174,8 +174,28 @@ def test_wrong_inputs_of_a_graph_are_told(inputs, error):
         plus_one().run(inputs)
 
 
+def test_an_output_that_is_an_input_is_a_copy():
+    x = np.ones((2, 1), np.float32)
+    (y,) = hand_through().run([x])
+    assert np.array_equal(x, y)
+    assert not np.shares_memory(x, y)
+
+
+def test_what_the_engine_has_to_say_is_in_the_log(tmp_path):
+    script = (
+        "from mindspore_serving.server._worker import _core\n"
+        "from tests.unit.server._worker.test_native_models import floats_of, load\n"
+        f"_core.set_up_log(0, 0, {str(tmp_path / 'log')!r}, 'MainProcess')\n"
+        "load([], [floats_of('nobody_uses_it', [1], [1])], output='x')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for text in (done.stderr, (tmp_path / "log").read_text()):
+        assert "WARNING" in text
+        assert "Removing initializer 'nobody_uses_it'" in text
+
+
 def test_a_graph_runs_without_rows():
-    (y,) = hand_through().run([np.zeros((0, 1), np.float32)])
+    (y,) = plus_one().run([np.zeros((0, 1), np.float32)])
     assert y.shape == (0, 1)
 
 
