@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import math
 import re
 import struct
 import subprocess
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ..harness.protocol import PREDICT
@@ -46,18 +42,6 @@ class GrpcLoad:
         self._rates[in_flight] = sample.per_s
         return sample
 
-    @contextlib.contextmanager
-    def beside(self, in_flight: int, per_s: float, seconds: float) -> Iterator[None]:
-        """So many requests a second during the block, which is to take less than `seconds` and a second more."""
-        pace = [f"-D{math.ceil(seconds) + 1}", f"--rps={per_s / in_flight:.0f}"]
-        with ThreadPoolExecutor(1) as thread:
-            load = thread.submit(self._load, in_flight, pace)
-            yield
-        output = load.result()
-        done = float(_find(r"([\d.]+) req/s", output))
-        if done < 0.95 * per_s:
-            raise RuntimeError(f"only {done} of {per_s} requests a second were made:\n{output}")
-
     def _calibrate(self, in_flight: int) -> None:
         requests = in_flight
         while requests / (rate := self._run(requests, in_flight).per_s) < _CALIBRATION_S:
@@ -65,7 +49,9 @@ class GrpcLoad:
         self._rates[in_flight] = rate
 
     def _run(self, requests: int, in_flight: int) -> Sample:
-        output = self._load(in_flight, [f"-n{requests}"])
+        command = ["h2load", "-t1", "-m1", f"-c{in_flight}", f"-n{requests}", f"-d{self._file}"]
+        command += ["-Hcontent-type: application/grpc", "-Hte: trailers", self._url]
+        output = _output(command)
         succeeded = int(_find(r"(\d+) succeeded", output))
         data_bytes = int(_find(r"\((\d+)\) data", output))
         # An error of any kind has another size: a gRPC status has no data, an error_msg is not as long as the result.
@@ -73,10 +59,6 @@ class GrpcLoad:
             raise RuntimeError(f"some of {requests} replies are not of {self._reply_bytes} bytes:\n{output}")
         mean = re.search(r"time for request:\s+\S+\s+\S+\s+([\d.]+)(us|ms|s|m)\b", output)
         return Sample(float(_find(r"([\d.]+) req/s", output)), float(mean.group(1)) * _TIME_UNITS[mean.group(2)])
-
-    def _load(self, in_flight: int, amount: list[str]) -> str:
-        headers = ["-Hcontent-type: application/grpc", "-Hte: trailers"]
-        return _output(["h2load", "-t1", "-m1", f"-c{in_flight}", *amount, f"-d{self._file}", *headers, self._url])
 
 
 class HttpLoad:

@@ -6,16 +6,13 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
-from ...harness.protocol import make_request
 from .. import children
 from ..bench import Bench
-from ..load import GrpcLoad, Sample
-from ..rows import LoadRow, Row, SideBySideRow, Target
+from ..rows import Row, SideBySideRow, Target
 
 _EXAMPLES = Path(__file__).resolve().parents[3] / "example"
 _IN_FLIGHT = 32
@@ -71,18 +68,8 @@ _RESNET = _Example(
 
 
 def grpc_lenet(bench: Bench) -> list[Row]:
-    """example/lenet, against a bare loop over the same converted model and the same pre-processing.
-
-    And that loop while a bare echo answers as many requests a second, against the loop alone: what a server without any
-    cost of its own would reach here. Its batches have half of the requests in flight: the others are on their way.
-    """
-    served = _served(bench, _LENET)
-    requests_per_s = statistics.median(sample.per_s for sample in served.ours)
-    half = _IN_FLIGHT // 2
-    with _loop(bench, _LENET) as alone, _loop(bench, _LENET, half, "stop-spinning") as loop:
-        beside = _LoopBesideEcho(loop, _echo_load(bench, _LENET), requests_per_s)
-        name = f"bare {_LENET.label} loop beside a bare echo of as many requests"
-        return [served, bench.rounds_of(name, None, _IN_FLIGHT, beside, alone)]
+    """example/lenet, against a bare loop over the same converted model and the same pre-processing."""
+    return [_served(bench, _LENET)]
 
 
 def grpc_resnet(bench: Bench) -> list[Row]:
@@ -90,44 +77,19 @@ def grpc_resnet(bench: Bench) -> list[Row]:
     return [_served(bench, _RESNET)]
 
 
-def _served(bench: Bench, example: _Example) -> LoadRow:
-    """Pictures a second. As many processes and engine threads on both sides: one, and as many as there are cores."""
+def _served(bench: Bench, example: _Example) -> Row:
+    """Pictures a second. One process on both sides; the loop's engine has as many threads as there are cores."""
     copy = example.export_to(bench)
+    picture = copy / example.picture
     with bench.start_server(example.servable, copy, device_ids=0) as server:
-        inputs = {"image": (copy / example.picture).read_bytes()}
+        inputs = {"image": picture.read_bytes()}
         ours = bench.grpc_load(server, example.servable, inputs, example.answer, example.method)
-        with _loop(bench, example) as loop:
+        (onnx_file,) = bench.cache(example.servable).glob("converted/*/model.onnx")
+        threads = len(os.sched_getaffinity(0))
+        arguments = [copy / example.servable, picture, onnx_file, _BATCH_SIZE, threads]
+        with children.LoopChild("onnx_loop.py", *map(str, arguments), items_per_call=_BATCH_SIZE) as loop:
             name = f"gRPC {example.label} with its pictures, {_IN_FLIGHT} in flight"
             return bench.rounds_of(name, Target("rate ratio", at_least=0.9), _IN_FLIGHT, ours, loop)
-
-
-def _loop(bench: Bench, example: _Example, batch_size: int = _BATCH_SIZE, *more: str) -> children.LoopChild:
-    """The bare loop over what the server has converted."""
-    copy = example.export_to(bench)
-    (onnx_file,) = bench.cache(example.servable).glob("converted/*/model.onnx")
-    threads = len(os.sched_getaffinity(0))
-    arguments = [copy / example.servable, copy / example.picture, onnx_file, batch_size, threads, *more]
-    return children.LoopChild("onnx_loop.py", *map(str, arguments), items_per_call=batch_size)
-
-
-def _echo_load(bench: Bench, example: _Example) -> GrpcLoad:
-    """The example's request, sent to the bare echo."""
-    inputs = {"image": (example.export_to(bench) / example.picture).read_bytes()}
-    message = make_request(example.servable, example.method, [inputs]).SerializeToString()
-    return GrpcLoad(bench.grpc_echo.address, message, len(message), bench.folder)
-
-
-@dataclasses.dataclass(frozen=True)
-class _LoopBesideEcho:
-    """The loop's own rate while the echo is busy."""
-
-    loop: children.LoopChild
-    load: GrpcLoad
-    requests_per_s: float
-
-    def measure(self, in_flight: int, seconds: float) -> Sample:
-        with self.load.beside(in_flight, self.requests_per_s, seconds):
-            return self.loop.measure(in_flight, seconds)
 
 
 def engines(bench: Bench) -> list[Row]:

@@ -1,9 +1,7 @@
 """Reference: pictures are decoded and run by ONNX Runtime in a bare loop, as the servables of example/lenet and
 example/resnet do it.
 
-Usage: onnx_loop.py SERVABLE_FOLDER PICTURE ONNX_FILE BATCH_SIZE THREADS [stop-spinning]
-
-With the last word, the engine's threads wait actively within a run only: better where something else wants the cores.
+Usage: onnx_loop.py SERVABLE_FOLDER PICTURE ONNX_FILE BATCH_SIZE THREADS
 """
 
 import importlib.util
@@ -24,13 +22,11 @@ def load_to_input(servable: Path) -> Callable[[bytes], np.ndarray]:
     return module.to_input
 
 
-def main(servable: str, picture: str, onnx_file: str, batch_size: str, threads: str, *more: str) -> None:
+def main(servable: str, picture: str, onnx_file: str, batch_size: str, threads: str) -> None:
     to_input = load_to_input(Path(servable))
     pictures = [Path(picture).read_bytes()] * int(batch_size)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(threads)
-    if "stop-spinning" in more:
-        options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(onnx_file, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
 

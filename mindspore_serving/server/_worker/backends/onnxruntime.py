@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -53,36 +53,22 @@ class OnnxRuntimeBackend:
         log_unused_options(declaration, "ONNX Runtime", "thread_num")
         converted = self._conversions.get(declaration.key)
         if converted is None:
-            sessions = [
-                self._load(declaration, lambda threads, file=file: _load_file(file, threads), os.path.getsize(file), False)
-                for file in files
-            ]
+            sessions = [self._load(declaration, _File(file)) for file in files]
             return OnnxRuntimeModel(sessions, "ONNX Runtime", False)
         any_batch = all(one.any_batch for one in converted)
         engine = f"ONNX Runtime (converted{', any batch size' if any_batch else ''})"
-        sessions = [
-            self._load(
-                declaration,
-                lambda threads, one=one: Session(one.content, threads, one.info),
-                len(one.content),
-                one.any_batch,
-            )
-            for one in converted
-        ]
-        return OnnxRuntimeModel(sessions, engine, any_batch)
+        return OnnxRuntimeModel([self._load(declaration, _Content(one)) for one in converted], engine, any_batch)
 
-    def _load(
-        self, declaration: ModelDeclaration, load: Callable[[int], Session], size_bytes: int, any_batch: bool
-    ) -> Session:
-        """With as many threads as the user said; else with this worker's share of the cores, or one for a quick model."""
+    def _load(self, declaration: ModelDeclaration, source: _File | _Content) -> Session:
+        """With as many threads as the user said; else with this worker's share of the cores, or one if it is quick."""
         asked = declaration.context.thread_num if declaration.context is not None else None
         threads = asked or self._threads
-        if threads == 1 or asked or asked_threads() or size_bytes > _QUICK_FILE_BYTES:
-            return load(threads)
-        session = load(1)
-        instance_s = _instance_time_s(session, batching_of(declaration, [session.info], any_batch))
+        if threads == 1 or asked or asked_threads() or source.size_bytes > _QUICK_FILE_BYTES:
+            return source.load(threads)
+        session = source.load(1)
+        instance_s = _instance_time_s(session, batching_of(declaration, [session.info], source.any_batch))
         if instance_s >= _QUICK_INSTANCE_S:
-            return load(threads)
+            return source.load(threads)
         log.info(f"Model '{declaration.key}' is run on one thread: an instance takes {instance_s * 1e6:.0f} us there")
         return session
 
@@ -129,11 +115,33 @@ class Session:
         return self.graph.run(inputs)
 
 
-def _load_file(file: str, threads: int) -> Session:
-    try:
-        return Session(file, threads)
-    except Exception as error:
-        raise RuntimeError(f"model file '{os.path.basename(file)}' cannot be loaded as ONNX: {error}") from error
+class _File:
+    """An ONNX file, perhaps with weights in others beside it."""
+
+    any_batch = False
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.size_bytes = os.path.getsize(path)
+
+    def load(self, threads: int) -> Session:
+        try:
+            return Session(self._path, threads)
+        except Exception as error:
+            name = os.path.basename(self._path)
+            raise RuntimeError(f"model file '{name}' cannot be loaded as ONNX: {error}") from error
+
+
+class _Content:
+    """A converted file."""
+
+    def __init__(self, converted: Converted) -> None:
+        self._converted = converted
+        self.any_batch = converted.any_batch
+        self.size_bytes = len(converted.content)
+
+    def load(self, threads: int) -> Session:
+        return Session(self._converted.content, threads, self._converted.info)
 
 
 def _tensor_info(name: str, dtype: str | None, type_name: str, shape: tuple[int, ...]) -> TensorInfo:

@@ -97,8 +97,9 @@ def test_a_model_runs_while_a_function_keeps_the_interpreter(worker, master):
     def before(x):
         calls.append(x + 0)
         if len(calls) == 2:
-            # Through PyDLL, poll keeps the interpreter: no other thread of Python runs until the first answer is there.
-            wanted = ctypes.create_string_buffer(struct.pack("ihh", master.dispatcher.completion_fd(), select.POLLIN, 0))
+            # Through PyDLL, poll keeps the interpreter: no other Python thread runs until the first answer is there.
+            completion_fd = master.dispatcher.completion_fd()
+            wanted = ctypes.create_string_buffer(struct.pack("ihh", completion_fd, select.POLLIN, 0))
             answered.append(ctypes.PyDLL(None).poll(wanted, 1, int(DEADLINE_S * 1000)))
         return calls[-1]
 
@@ -201,7 +202,8 @@ def test_a_graph_runs_without_rows():
 
 def test_what_is_no_library_of_the_engine_is_refused(tmp_path):
     script = f"from {_core.__name__} import load_onnx; load_onnx({{!r}}, b'', 1)"
-    for library, error in (("libm.so.6", "it has no OrtGetApiBase"), (str(tmp_path), "ONNX Runtime cannot be loaded: ")):
+    errors = {"libm.so.6": "it has no OrtGetApiBase", str(tmp_path): "ONNX Runtime cannot be loaded: "}
+    for library, error in errors.items():
         done = subprocess.run([sys.executable, "-c", script.format(library)], capture_output=True, text=True)
         assert done.returncode == 1
         assert error in done.stderr
