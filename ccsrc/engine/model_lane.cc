@@ -60,7 +60,7 @@ std::vector<Value> ModelLane::Predict(const Batch &batch, size_t rows) const {
   return models_.at(model)[batch.subgraph]->Run(inputs);
 }
 
-void ModelLane::Run(Batch *batch) {
+void ModelLane::Run(Batch *batch) noexcept {
   const auto begin = Clock::now();
   const size_t count = batch->instances.size();
   const size_t rows = RowsToRun(*batch->model, count);

@@ -22,14 +22,15 @@ class ModelLane {
   using OnRun = std::function<void(uint32_t model, uint32_t subgraph, size_t instances, std::chrono::duration<double>)>;
 
   /// `models`: by their numbers in the plan. `on_error` is told of each run that failed, `on_run` of each run; it may be
-  /// empty. Both are called by the thread that ran.
+  /// empty. Both are called by the thread that ran, and throw nothing.
   ModelLane(Executor *executor, int lane, std::map<uint32_t, Graphs> models, OnError on_error, OnRun on_run);
 
   /// Takes the lane's turns until the executor stops: the body of its thread.
   void Serve();
  private:
-  /// Runs one turn. Whatever goes wrong is its instances' error.
-  void Run(Batch *batch);
+  /// Runs one turn. What goes wrong in the engine is its instances' error; without memory to answer them the process ends,
+  /// and the master gives them to another.
+  void Run(Batch *batch) noexcept;
   std::vector<Value> Predict(const Batch &batch, size_t rows) const;
 
   Executor *const executor_;

@@ -40,6 +40,10 @@ constexpr std::array<ElementType, 17> kElementTypes = {{
   {"bfloat16", DType::kUnknown},
 }};
 
+// By the interface's number of the kind.
+constexpr std::array<std::string_view, 7> kValueKinds = {"unknown", "tensor",        "sequence", "map",
+                                                         "opaque",  "sparse tensor", "optional"};
+
 int NumberOf(DType dtype) {
   const auto found = std::ranges::find(kElementTypes, dtype, &ElementType::dtype);
   if (dtype == DType::kUnknown || found == kElementTypes.end()) {
@@ -115,7 +119,7 @@ ElementType TypeOf(const OnnxRuntimeApi &api, const OrtTensorInfo *info) {
   int number = 0;
   api.Check(api.GetTensorElementType(info, &number));
   const bool known = number >= 0 && static_cast<size_t>(number) < kElementTypes.size();
-  return known ? kElementTypes[static_cast<size_t>(number)] : ElementType{"of a newer type", DType::kUnknown};
+  return known ? kElementTypes[static_cast<size_t>(number)] : ElementType{"newer type", DType::kUnknown};
 }
 
 GraphTensor Describe(const OnnxRuntime &engine, const OrtTypeInfo *type, char *name) {
@@ -126,7 +130,8 @@ GraphTensor Describe(const OnnxRuntime &engine, const OrtTypeInfo *type, char *n
   int kind = 0;
   api.Check(api.GetOnnxTypeFromTypeInfo(type, &kind));
   if (kind != OnnxRuntimeApi::kTensor) {
-    tensor.type = "of another kind than tensor";
+    const bool known = kind >= 0 && static_cast<size_t>(kind) < kValueKinds.size();
+    tensor.type = known ? kValueKinds[static_cast<size_t>(kind)] : "of a newer kind";
     return tensor;
   }
   const OrtTensorInfo *info = nullptr;

@@ -68,18 +68,27 @@ nb::list Run(Graph *graph, const nb::sequence &arrays) {
   return list;
 }
 
+// Calls from threads that have nobody to tell of an exception.
+template <typename... Arguments>
+void CallBack(const nb::object &function, const Arguments &...arguments) {
+  nb::gil_scoped_acquire gil;
+  try {
+    function(arguments...);
+  } catch (nb::python_error &error) {
+    error.discard_as_unraisable(function);
+  }
+}
+
 void InitLane(ModelLane *self, Executor *executor, int lane, std::map<uint32_t, ModelLane::Graphs> models,
               const nb::object &on_error, const nb::object &on_run) {
   ModelLane::OnRun told;
   if (!on_run.is_none()) {
     told = [on_run](uint32_t model, uint32_t subgraph, size_t instances, std::chrono::duration<double> spent) {
-      nb::gil_scoped_acquire gil;
-      on_run(model, subgraph, instances, spent.count());
+      CallBack(on_run, model, subgraph, instances, spent.count());
     };
   }
   auto failed = [on_error](uint32_t model, uint32_t subgraph, const std::string &text) {
-    nb::gil_scoped_acquire gil;
-    on_error(model, subgraph, text);
+    CallBack(on_error, model, subgraph, text);
   };
   new (self) ModelLane(executor, lane, std::move(models), std::move(failed), std::move(told));
 }

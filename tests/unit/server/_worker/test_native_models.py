@@ -16,8 +16,10 @@ import pytest
 
 from mindspore_serving.server import register
 from mindspore_serving.server._worker import _core
+from mindspore_serving.server._worker.backends.onnxruntime import Session
 from mindspore_serving.server._worker.backends.options import onnxruntime_library
 
+from .conftest import NativeEngine
 from .test_model_stages import batching, floats
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -207,3 +209,46 @@ def test_what_is_no_library_of_the_engine_is_refused(tmp_path):
         done = subprocess.run([sys.executable, "-c", script.format(library)], capture_output=True, text=True)
         assert done.returncode == 1
         assert error in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (lambda: onnx.helper.make_tensor_value_info("x", onnx.TensorProto.STRING, [1]), r"tensor\(string\)"),
+        (lambda: onnx.helper.make_tensor_value_info("x", onnx.TensorProto.BFLOAT16, [1]), r"tensor\(bfloat16\)"),
+        (lambda: onnx.helper.make_tensor_sequence_value_info("x", onnx.TensorProto.FLOAT, [1]), "sequence"),
+    ],
+)
+def test_types_that_cannot_be_served_are_named(value, error):
+    graph = onnx.helper.make_graph([], "graph", [value()], [value()])
+    content = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    with pytest.raises(RuntimeError, match=f"'x' has data type {error}, which cannot be served"):
+        Session(content.SerializeToString(), 1)
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["bool", "float16", "float32", "float64", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))],
+)
+def test_every_type_of_number_goes_through(dtype):
+    values = np.array([[0, 1, 100]]).astype(dtype)
+    of = onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
+    x, y = (onnx.helper.make_tensor_value_info(name, of, ["rows", 3]) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["x"], ["y"])], "graph", [x], [y])
+    content = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 16)], ir_version=8)
+    session = Session(content.SerializeToString(), 1)
+    assert [str(info) for info in (*session.info.inputs, *session.info.outputs)] == [f"{dtype}[-1, 3]"] * 2
+    (result,) = session.run([values])
+    assert result.dtype == values.dtype
+    assert np.array_equal(result, values)
+
+
+def test_a_callback_that_raises_does_not_end_the_lane(worker, master, monkeypatch):
+    declare_function_and_model(lambda x: x)
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    monkeypatch.setattr(NativeEngine, "_note_run", lambda *_: 1 / 0)
+    worker.start({"model": (plus_one(), FOUR_ROWS)})
+    for number in range(3):
+        assert master.ask("method", *in_rows(number)) == [{"y": [number + 1]}]
+    assert {error.exc_type for error in unraisable} <= {ZeroDivisionError}
