@@ -1,6 +1,8 @@
 #include "engine/model_lane.h"
 
+#include <algorithm>
 #include <exception>
+#include <iterator>
 #include <new>
 #include <utility>
 
@@ -60,22 +62,52 @@ std::vector<Value> ModelLane::Predict(const Batch &batch, size_t rows) const {
   return models_.at(model)[batch.subgraph]->Run(inputs);
 }
 
-void ModelLane::Run(Batch *batch) noexcept {
+bool ModelLane::Run(Batch *batch) noexcept {
   const auto begin = Clock::now();
   const size_t count = batch->instances.size();
   const size_t rows = RowsToRun(*batch->model, count);
   const auto model = static_cast<uint32_t>(batch->model - executor_->plan().models.data());
   std::vector<std::vector<Value>> outputs;
   Error error;
+  bool again = false;
   try {
     outputs = SplitOutputs(*batch, rows, Predict(*batch, rows));
   } catch (const ServingError &failure) {
     error = failure.error();
   } catch (const std::exception &exception) {
     error = MakeError(ErrorKind::kModelFailed, std::string("Predict Failed, ") + exception.what());
+    again = count > 1;
   }
+  if (!again) {
+    Answer(batch, outputs, error);
+  }
+  if (error && !again) {
+    on_error_(model, batch->subgraph, error.text);
+  }
+  if (on_run_) {
+    on_run_(model, batch->subgraph, count, Clock::now() - begin);
+  }
+  if (again && !RunHalves(batch)) {
+    on_error_(model, batch->subgraph, error.text);
+  }
+  return static_cast<bool>(error);
+}
+
+bool ModelLane::RunHalves(Batch *batch) {
+  Batch second;
+  second.model = batch->model;
+  second.subgraph = batch->subgraph;
+  const auto middle = batch->instances.begin() + static_cast<ptrdiff_t>(batch->instances.size() / 2);
+  std::move(middle, batch->instances.end(), std::back_inserter(second.instances));
+  batch->instances.erase(middle, batch->instances.end());
+  const bool first_failed = Run(batch);
+  const bool second_failed = Run(&second);
+  return first_failed || second_failed;
+}
+
+void ModelLane::Answer(Batch *batch, std::span<std::vector<Value>> outputs, const Error &error) {
   Bells bells;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < batch->instances.size(); ++i) {
     if (error) {
       executor_->Fail(std::move(batch->instances[i]), error, &bells);
     } else {
@@ -84,12 +116,6 @@ void ModelLane::Run(Batch *batch) noexcept {
   }
   batch->instances.clear();
   executor_->Ring(&bells);
-  if (error) {
-    on_error_(model, batch->subgraph, error.text);
-  }
-  if (on_run_) {
-    on_run_(model, batch->subgraph, count, Clock::now() - begin);
-  }
 }
 
 }  // namespace mindspore::serving

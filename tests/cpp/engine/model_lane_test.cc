@@ -39,6 +39,17 @@ class PlusOne : public Graph {
   std::vector<const std::byte *> addresses;
 };
 
+/// The same for one row; fails with more.
+class OneRow : public PlusOne {
+ public:
+  std::vector<Value> Run(std::span<const Value> inputs) override {
+    if (inputs[0].shape[0] > 1) {
+      throw std::runtime_error("too many rows");
+    }
+    return PlusOne::Run(inputs);
+  }
+};
+
 /// A graph without outputs, where the plan says one.
 class Nothing : public Graph {
  public:
@@ -139,27 +150,60 @@ TEST(ModelLaneTest, OneRowIsNotCopied) {
   EXPECT_LT(graph->addresses[0], segment.data() + segment.size());
 }
 
-TEST(ModelLaneTest, ARunThatFailsIsItsInstancesError) {
+TEST(ModelLaneTest, OnlyTheInstancesThatFailGetTheError) {
+  for (const bool pad : {false, true}) {
+    Lane lane(std::make_shared<PlusOne>(), pad);
+    for (uint64_t token = 1; token <= 5; ++token) {
+      lane.Send(token, token == 2 ? kUnlucky : static_cast<float>(token), 0);
+    }
+    lane.Start();
+    for (uint64_t answers = 1; answers <= 5; ++answers) {
+      const Result result = lane.master.Wait();
+      EXPECT_EQ(result.error.text, result.token == 2 ? "Predict Failed, no" : "");
+      if (!result.error) {
+        EXPECT_EQ(Numbers(result), (std::vector<float>{static_cast<float>(result.token) + 1, 1}));
+      }
+    }
+    lane.Stop();
+    EXPECT_EQ(lane.errors, (std::vector<std::string>{"0 0 Predict Failed, no"}));
+    EXPECT_EQ(lane.runs, (std::vector<size_t>{4, 2, 1, 1, 2, 1}));
+  }
+}
+
+TEST(ModelLaneTest, AllInstancesMayFail) {
   Lane lane(std::make_shared<PlusOne>());
-  for (uint64_t token = 1; token <= 5; ++token) {
-    lane.Send(token, token == 2 ? kUnlucky : 0, 0);
+  for (uint64_t token = 1; token <= 3; ++token) {
+    lane.Send(token, kUnlucky, 0);
   }
   lane.Start();
-  for (uint64_t token = 1; token <= 5; ++token) {
-    const Result result = lane.master.Wait();
-    EXPECT_EQ(result.error.text, token <= 4 ? "Predict Failed, no" : "");
+  for (uint64_t token = 1; token <= 3; ++token) {
+    EXPECT_EQ(lane.master.Wait().error.text, "Predict Failed, no");
   }
   lane.Stop();
-  EXPECT_EQ(lane.errors, (std::vector<std::string>{"0 0 Predict Failed, no"}));
-  EXPECT_EQ(lane.runs, (std::vector<size_t>{4, 1}));
+  EXPECT_EQ(lane.errors.size(), 3U);
+}
+
+TEST(ModelLaneTest, ARunThatIsTooLargeIsTold) {
+  Lane lane(std::make_shared<OneRow>());
+  lane.Send(1, 1, 2);
+  lane.Send(2, 3, 4);
+  lane.Start();
+  EXPECT_EQ(Numbers(lane.master.Wait()), (std::vector<float>{2, 3}));
+  EXPECT_EQ(Numbers(lane.master.Wait()), (std::vector<float>{4, 5}));
+  lane.Stop();
+  EXPECT_EQ(lane.errors, (std::vector<std::string>{"0 0 Predict Failed, too many rows"}));
 }
 
 TEST(ModelLaneTest, OutputsThatDoNotFitAreAnError) {
   Lane lane(std::make_shared<Nothing>());
   lane.Send(1, 1, 2);
+  lane.Send(2, 1, 2);
   lane.Start();
-  EXPECT_EQ(lane.master.Wait().error.text, "Predict Failed, the model gave 0 outputs instead of 1");
+  for (int answers = 0; answers < 2; ++answers) {
+    EXPECT_EQ(lane.master.Wait().error.text, "Predict Failed, the model gave 0 outputs instead of 1");
+  }
   lane.Stop();
+  EXPECT_EQ(lane.runs, (std::vector<size_t>{2}));
   EXPECT_EQ(lane.errors.size(), 1U);
 }
 

@@ -76,21 +76,19 @@ def declare_function_and_model(before):
 FOUR_ROWS = batching([(4, 1)], [(4, 1)])
 
 
-def test_failing_runs_fail_their_instances_alone(worker, master):
+@pytest.mark.parametrize("place", range(4))
+def test_an_instance_that_the_model_cannot_take_fails_no_others(worker, master, place):
     declare_function_and_model(lambda x: x)
     worker.start({"model": (plus_one(), FOUR_ROWS)})
     (error,) = master.ask("method", *in_rows(NO_INDEX))
     assert error.startswith("Predict Failed, ")
     assert "out of data bounds" in error
-    asked = (1, 2, 3, 4, NO_INDEX)
+    # How many are in one run, how long the function takes decides.
+    asked = [1, 2, 3, 4, 5]
+    asked[place] = NO_INDEX
     answers = master.ask("method", *in_rows(*asked))
-    # Usually all but the last are in the first run; how long the function takes decides.
-    failed = [(instances, text) for instances, text in worker.engine.runs[1:] if text]
-    assert answers[-1] == error
-    assert failed == [(answers.count(error), error)]
-    assert [answer for answer in answers if answer != error] == [
-        {"y": [n + 1]} for n, answer in zip(asked, answers, strict=True) if answer != error
-    ]
+    assert answers == [error if n == NO_INDEX else {"y": [n + 1]} for n in asked]
+    assert [run for run in worker.engine.runs if run[1]] == [(1, error), (1, error)]
 
 
 def test_a_model_runs_while_a_function_keeps_the_interpreter(worker, master):
