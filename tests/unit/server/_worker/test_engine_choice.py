@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mindspore_serving.server.control_messages import WorkerFailed, WorkerReady
+from tests.harness.waiting import wait_until
 
 for package in ("onnxruntime", "onnx"):
     pytest.importorskip(package, reason=f"{package} is not installed")
@@ -197,8 +198,13 @@ def test_a_model_exported_for_one_row_is_batched(start, master, monkeypatch):
     alone = [master.ask("predict", {"x": rows[i : i + 1], "scale": np.float32([2])})[0]["y"][0] for i in range(20)]
     (together,) = master.ask("predict", {"x": rows, "scale": np.float32([2])})
     np.testing.assert_allclose(together["y"], alone, rtol=1e-5)
-    sizes = [int(size) for size in re.findall(r"instances: (\d+), model: dense.mindir", worker.log())]
-    assert sizes[-4:] == [6, 6, 6, 2]
+
+    def sizes():
+        return [int(size) for size in re.findall(r"instances: (\d+), model: dense.mindir", worker.log())]
+
+    # A run is told of after it was answered.
+    wait_until(lambda: sum(sizes()) >= 40, "the runs in the log")
+    assert sizes()[-4:] == [6, 6, 6, 2]
 
 
 @pytest.mark.parametrize(("file", "size"), [("mixed.mindir", 2), ("not_in_onnx.mindir", 2)])
