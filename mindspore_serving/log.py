@@ -169,6 +169,7 @@ def _parse_directory(value: str | None) -> str:
 
 
 _CONTROL = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]
+_PACKAGE = f"mindspore_serving{os.sep}"
 _PLAIN = {code: ascii(chr(code))[1:-1] for code in _CONTROL} | {ord("\t"): "\t", ord("\n"): "\n    "}
 """Messages quote what clients sent, which is to write neither lines of its own nor anything to a terminal."""
 
@@ -184,7 +185,7 @@ class _Formatter(logging.Formatter):
         )
 
     def format(self, record: logging.LogRecord) -> str:
-        start = record.pathname.rfind("mindspore")
+        start = record.pathname.rfind(_PACKAGE)
         record.place = record.pathname if start < 0 else record.pathname[start:]
         return super().format(record).translate(_PLAIN)
 

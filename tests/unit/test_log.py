@@ -80,6 +80,12 @@ def test_line():
     assert _Formatter().format(record) == expected
 
 
+def test_the_place_begins_with_the_package():
+    path = "/opt/mindspore_serving/mindspore_serving/server/_worker/backends/mindspore.py"
+    record = logging.LogRecord("x", logging.INFO, path, 1, "m", (), None)
+    assert "[mindspore_serving/server/_worker/backends/mindspore.py:1] m" in _Formatter().format(record)
+
+
 def test_nothing_that_is_quoted_writes_a_line_of_its_own_or_moves_the_cursor():
     forged = "a\n[ERROR] SERVING(1:1,..):forged\x1b[31m \r\x9b \u2028 \x00 \x7f \t tab, \u00e4"
     try:
