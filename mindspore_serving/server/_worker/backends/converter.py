@@ -76,7 +76,11 @@ def _read(file: str, with_batch_dim: bool, without: Sequence[int]) -> tuple[Subg
     """The signature, the inputs at the size to export, and which of them have a batch dimension."""
     try:
         model = mindir.read_message(file)
-        info = mindir.signature_of(model, os.path.basename(file))
+    except RuntimeError as error:
+        # Without the file's name: the refusal is kept for every file of that content.
+        raise Refused(f"it {mindir.NO_MINDIR}: {error.__cause__}") from error
+    try:
+        info = mindir.signature_of(model, "its")
     except RuntimeError as error:
         raise Refused(str(error)) from error
     effects = mindir.operators_with_side_effects(model)

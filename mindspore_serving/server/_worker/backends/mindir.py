@@ -27,6 +27,7 @@ _SIDE_EFFECTS = (_MEMORY_EFFECT, "side_effect_io", "side_effect_hidden")
 _REFERENCE = "REF::"
 """Begins an operator that is described among the file's primitives, or that is a function or a node of the file."""
 _HANDS_ON_REFERENCE = ("Depend", "Load")
+NO_MINDIR = "is not a MindIR file, or it is encrypted with another key or mode"
 
 
 def read_message(file: str, dec_key: bytes | None = None, dec_mode: str = "") -> Any:
@@ -37,9 +38,7 @@ def read_message(file: str, dec_key: bytes | None = None, dec_mode: str = "") ->
     try:
         model.ParseFromString(_content(file, dec_key, dec_mode))
     except Exception as error:
-        raise RuntimeError(
-            f"model file '{file}' is not a MindIR file, or it is encrypted with another key or mode: {error}"
-        ) from error
+        raise RuntimeError(f"model file '{file}' {NO_MINDIR}: {error}") from error
     return model
 
 
@@ -106,7 +105,10 @@ def has_data_outside(model: Any) -> bool:
 def _content(file: str, dec_key: bytes | None, dec_mode: str) -> bytes:
     if dec_key is None:
         with open(file, "rb") as stream:
-            return stream.read()
+            content = stream.read()
+        if not content:
+            raise ValueError("it is empty")
+        return content
     from mindspore._c_expression import _decrypt
 
     content = _decrypt(file, dec_key, len(dec_key), dec_mode)

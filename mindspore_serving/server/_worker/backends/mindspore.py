@@ -70,7 +70,10 @@ class MindSporeBackend:
         name = os.path.basename(file)
         message = mindir.read_message(file, self._dec_key, self._dec_mode)
         key = {} if self._dec_key is None else {"dec_key": self._dec_key, "dec_mode": self._dec_mode}
-        network = ms.nn.GraphCell(ms.load(file, **key))
+        try:
+            network = ms.nn.GraphCell(ms.load(file, **key))
+        except (RuntimeError, ValueError) as error:
+            raise RuntimeError(f"model file '{file}' cannot be loaded as MindIR: {error}") from error
         graph = LoadedGraph(name, network, mindir.changed_parameters(message))
         return graph, mindir.signature_of(message, name), bool(mindir.operators_with_side_effects(message))
 

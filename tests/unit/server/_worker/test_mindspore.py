@@ -69,6 +69,12 @@ LOAD = "Load model failed, servable directory: "
         (one_model("missing.mindir"), {}, [LOAD, "missing.mindir' does not exist"]),
         (one_model("gcm.mindir"), {}, [LOAD, "gcm.mindir' is not a MindIR file, or it is encrypted"]),
         (one_model("gcm.mindir"), {"dec_key": KEY[::-1]}, [LOAD, "encrypted with another key or mode"]),
+        (
+            one_model("empty.mindir"),
+            {},
+            [LOAD, "empty.mindir' is not a MindIR file, or it is encrypted", "it is empty"],
+        ),
+        (one_model("norm.onnx"), {}, [LOAD, "norm.onnx' cannot be loaded as MindIR: "]),
         (one_model("add.mindir", "OM"), {}, [LOAD, "Not support device type CPU and model type OM. "]),
         (
             one_model("add.mindir", inputs=1),
@@ -79,7 +85,8 @@ LOAD = "Load model failed, servable directory: "
         (one_model("add.mindir"), {"own_device": False}, ["has models declared by declare_model"]),
     ],
 )
-def test_models_that_cannot_be_served(start, config, options, texts):
+def test_models_that_cannot_be_served(start, exported, config, options, texts):
+    (exported / "empty.mindir").write_bytes(b"")
     worker = start(config, **options)
     message = worker.message()
     assert isinstance(message, WorkerFailed)
