@@ -17,6 +17,7 @@ from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.base import ANY, SubgraphInfo, TensorInfo
 from mindspore_serving.server._worker.backends.conversion import Converted
 from mindspore_serving.server._worker.backends.options import (
+    THREADS_VARIABLE,
     asked_threads,
     check_config_file,
     engine_threads,
@@ -63,14 +64,19 @@ class OnnxRuntimeBackend:
         """With as many threads as the user said; else with this worker's share of the cores, or one if it is quick."""
         asked = declaration.context.thread_num if declaration.context is not None else None
         threads = asked or self._threads
-        if threads == 1 or asked or asked_threads() or source.size_bytes > _QUICK_FILE_BYTES:
-            return source.load(threads)
-        session = source.load(1)
-        instance_s = _instance_time_s(session, batching_of(declaration, [session.info], source.any_batch))
-        if instance_s >= _QUICK_INSTANCE_S:
-            return source.load(threads)
-        log.info(f"Model '{declaration.key}' is run on one thread: an instance takes {instance_s * 1e6:.0f} us there")
-        return session
+        why = f"Context(thread_num={asked})" if asked else THREADS_VARIABLE if asked_threads() else ""
+        if threads > 1 and not why and source.size_bytes <= _QUICK_FILE_BYTES:
+            session = source.load(1)
+            instance_s = _instance_time_s(session, batching_of(declaration, [session.info], source.any_batch))
+            if instance_s < _QUICK_INSTANCE_S:
+                _log_threads(declaration, 1, f"an instance takes {instance_s * 1e6:.0f} us there")
+                return session
+        _log_threads(declaration, threads, why or "this worker's share of the cores")
+        return source.load(threads)
+
+
+def _log_threads(declaration: ModelDeclaration, threads: int, why: str) -> None:
+    log.info(f"Model '{declaration.key}' is run on {threads} thread{'s' if threads > 1 else ''}: {why}")
 
 
 class OnnxRuntimeModel:
@@ -129,7 +135,7 @@ class _File:
             return Session(self._path, threads)
         except Exception as error:
             name = os.path.basename(self._path)
-            raise RuntimeError(f"model file '{name}' cannot be loaded as ONNX: {error}") from error
+            raise RuntimeError(f"model file '{name}' cannot be loaded as ONNX: {str(error).strip()}") from error
 
 
 class _Content:

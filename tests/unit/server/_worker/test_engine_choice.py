@@ -162,15 +162,19 @@ def save_slow_model(path):
 def test_threads_of_a_session(exported, start, monkeypatch):
     save_slow_model(exported / "slow.onnx")
 
+    monkeypatch.setenv("GLOG_v", "1")
+
     def threads(options="", environment="", workers=1, file="norm.mindir"):
         monkeypatch.setenv("MINDSPORE_SERVING_ENGINE_THREADS", environment)
         config = one(file).replace("register.Context()", f"register.Context({options})")
         worker = start(config, worker_count=workers)
         assert isinstance(worker.message(), WorkerReady)
         count = len(list(Path(f"/proc/{worker.process.pid}/task").iterdir()))
+        told.append(re.findall(r"is run on (\d+) threads?: (.*)", worker.log()))
         worker.close()
         return count
 
+    told = []
     # The model's own thread is one of a session's.
     alone = threads(environment="1")
     assert threads(environment="4") == alone + 3
@@ -180,6 +184,12 @@ def test_threads_of_a_session(exported, start, monkeypatch):
     assert threads() == alone, "a quick model stays on one thread, unless it was asked for more"
     assert threads(file="slow.onnx") == alone + cores - 1
     assert threads(file="slow.onnx", workers=cores) == alone
+    assert told[:3] == [
+        [("1", "MINDSPORE_SERVING_ENGINE_THREADS")],
+        [("4", "MINDSPORE_SERVING_ENGINE_THREADS")],
+        [("3", "Context(thread_num=3)")],
+    ]
+    assert told[-2:] == [[(str(count), "this worker's share of the cores")] for count in (cores, 1)]
 
 
 DENSE = {"inputs": "x, scale", "options": "without_batch_dim_inputs=1, max_batch_size=6"}
