@@ -24,8 +24,8 @@ from mindspore_serving.server._worker.backends.options import (
     log_unused_options,
     onnxruntime_library,
 )
-from mindspore_serving.server._worker.backends.samples import zeros
-from mindspore_serving.server._worker.batching import ModelBatching, batching_of
+from mindspore_serving.server._worker.backends.samples import ones
+from mindspore_serving.server._worker.batching import DYNAMIC_BATCH_SIZE, ModelBatching, batching_of
 from mindspore_serving.server.register.signature import ModelDeclaration
 
 _QUICK_INSTANCE_S = 50e-6
@@ -34,6 +34,8 @@ handing parts of a run to other threads, which the server keeps busy, takes long
 _QUICK_FILE_BYTES = 16 << 20
 """Larger models are never that quick, and take long to load."""
 _TRIES = 3
+_FIRST_RUN_S = 10e-3
+"""What a first run, which allocates, may take beside what its instances do."""
 
 
 class OnnxRuntimeBackend:
@@ -157,20 +159,29 @@ def _tensor_info(name: str, dtype: str | None, type_name: str, shape: tuple[int,
 
 
 def _instance_time_s(session: Session, batching: ModelBatching) -> float:
-    """What an instance of a full batch of zeros costs the calling thread; infinite where that cannot be told."""
-    rows = batching.batch_size
-    (tensors,) = batching.inputs
-    shapes = [(rows, *tensor.shape) if tensor.batched else tensor.shape for tensor in tensors]
-    if any(ANY in shape for shape in shapes):
-        return float("inf")
-    inputs = zeros([TensorInfo(tensor.dtype, shape) for tensor, shape in zip(tensors, shapes, strict=True)])
+    """What an instance of a batch of ones costs the calling thread; infinite where that cannot be told, or is soon seen
+    to be more than a quick model takes."""
+    rows = batching.batch_size if batching.pad else min(batching.batch_size, DYNAMIC_BATCH_SIZE)
     times = []
     try:
-        for _ in range(_TRIES):
+        # One row first, and no run after one that took too long: a batch may take seconds and gigabytes.
+        for size in (rows if batching.pad else 1, *[rows] * _TRIES):
+            inputs = _sample(batching, size)
             begin = time.thread_time()
             session.run(inputs)
             times.append(time.thread_time() - begin)
+            if times[-1] > _FIRST_RUN_S + _QUICK_INSTANCE_S * rows:
+                return float("inf")
     except RuntimeError as error:
-        log.debug(f"A graph cannot be run with zeros: {error}")
+        log.debug(f"A graph cannot be run with ones: {error}")
         return float("inf")
-    return min(times) / rows
+    return min(times[1:]) / rows
+
+
+def _sample(batching: ModelBatching, rows: int) -> list[np.ndarray]:
+    """Raises `RuntimeError` where a shape leaves more than the batch open."""
+    (tensors,) = batching.inputs
+    shapes = [(rows, *tensor.shape) if tensor.batched else tensor.shape for tensor in tensors]
+    if any(ANY in shape for shape in shapes):
+        raise RuntimeError(f"dimensions are open: {shapes}")
+    return ones([TensorInfo(tensor.dtype, shape) for tensor, shape in zip(tensors, shapes, strict=True)])

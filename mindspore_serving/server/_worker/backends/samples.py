@@ -19,6 +19,11 @@ def zeros(tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
     return [np.zeros(tensor.shape, np.dtype(tensor.dtype)) for tensor in tensors]
 
 
+def ones(tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
+    """Ones: unlike zeros, graphs can divide by them (ONNX Runtime 1.23 ends the process at an integer divided by 0)."""
+    return [np.ones(tensor.shape, np.dtype(tensor.dtype)) for tensor in tensors]
+
+
 def random(tensors: Sequence[TensorInfo], seed: int) -> list[np.ndarray]:
     """Numbers between -1 and 1, integers from 0 to 3, truth values; the same for the same seed."""
     generator = np.random.default_rng(seed)
