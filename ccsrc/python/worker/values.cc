@@ -98,6 +98,12 @@ bool IsWholeArray(const Value &value, PyObject *object) {
                             std::span(PyArray_DIMS(array), static_cast<size_t>(PyArray_NDIM(array))));
 }
 
+// PyGILState_Check says yes to every thread once there was a second interpreter.
+bool HasGil() {
+  PyThreadState *state = PyGILState_GetThisThreadState();
+  return state != nullptr && state == _PyThreadState_UncheckedGet();
+}
+
 std::nullopt_t Illegal(PyObject *object) {
   PyErr_Format(PyExc_RuntimeError, "Get illegal result data with type %R",
                reinterpret_cast<PyObject *>(Py_TYPE(object)));
@@ -219,7 +225,7 @@ PyOwner::~PyOwner() {
   if (!nb::is_alive()) {
     return;  // the interpreter has gone, and the object with it
   }
-  if (PyGILState_Check()) {
+  if (HasGil()) {
     Py_DECREF(object_);
   } else {
     DroppedReferences::Get().Add(object_);

@@ -19,7 +19,7 @@ from mindspore_serving.server._worker import _core
 from mindspore_serving.server._worker.backends.onnxruntime import Session
 from mindspore_serving.server._worker.backends.options import onnxruntime_library
 
-from .conftest import NativeEngine
+from .conftest import SERVABLE, NativeEngine
 from .test_model_stages import batching, floats
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -31,12 +31,17 @@ NO_INDEX = 1000
 """A number that the models fail with."""
 
 
-def load(nodes, initializers, output="y"):
-    """The graph of `nodes` from x to the output, both float32 of shape (any, 1)."""
+def model_file(nodes, initializers, output="y"):
+    """A file with the graph of `nodes` from x to the output, both float32 of shape (any, 1)."""
     x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["rows", 1]) for name in ("x", output))
     graph = onnx.helper.make_graph(nodes, "graph", [x], [y], initializers)
     opset = [onnx.helper.make_opsetid("", 13)]
-    content = onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    return onnx.helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+
+
+def load(nodes, initializers, output="y"):
+    """That graph."""
+    content = model_file(nodes, initializers, output)
     return _core.load_onnx(onnxruntime_library(), content, 1)
 
 
@@ -250,3 +255,38 @@ def test_a_callback_that_raises_does_not_end_the_lane(worker, master, monkeypatc
     for number in range(3):
         assert master.ask("method", *in_rows(number)) == [{"y": [number + 1]}]
     assert {error.exc_type for error in unraisable} <= {ZeroDivisionError}
+
+
+SECOND_INTERPRETER = """
+import _xxsubinterpreters
+import numpy as np
+from mindspore_serving.server import register
+
+_xxsubinterpreters.create()
+model = register.declare_model("model.onnx", "ONNX")
+
+
+class Array(np.ndarray):
+    def __del__(self):
+        [i for i in range(10)]
+
+
+def before(x):
+    return (x + 0).view(Array)
+
+
+@register.register_method("y")
+def method(x):
+    return register.add_stage(model, register.add_stage(before, x, outputs_count=1), outputs_count=1)
+"""
+
+
+def test_objects_end_in_the_interpreter_although_there_is_a_second_one(start_worker, master, tmp_path):
+    """Python then tells each thread that it has the interpreter's lock."""
+    version = tmp_path / SERVABLE / "1"
+    version.mkdir(parents=True)
+    (version / "model.onnx").write_bytes(model_file([onnx.helper.make_node("Relu", ["x"], ["y"])], []))
+    worker = start_worker(SECOND_INTERPRETER)
+    worker.ready()
+    for number in range(100):
+        assert master.ask("method", *in_rows(number, 1)) == [{"y": [number]}, {"y": [1]}], worker.log()
