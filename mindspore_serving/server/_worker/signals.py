@@ -22,11 +22,28 @@ class SignalThread(threading.Thread):
         self._write_end.setblocking(False)
         signal.set_wakeup_fd(self._write_end.fileno(), warn_on_full_buffer=False)
         self.install()
+        # A process that the user's code forks has its signals to itself, and would write them to our socket.
+        self._mask = threading.local()
+        os.register_at_fork(
+            before=self._block, after_in_parent=self._unblock, after_in_child=self._leave_signals_to_child
+        )
 
     def install(self) -> None:
         """Takes the signals (again: an engine may have taken them). Main thread only."""
         for number in STOP_SIGNALS:
             signal.signal(number, lambda _number, _frame: None)
+
+    def _block(self) -> None:
+        self._mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+    def _unblock(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask.before)
+
+    def _leave_signals_to_child(self) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._unblock()
 
     def run(self) -> None:
         while numbers := self._read_end.recv(64):

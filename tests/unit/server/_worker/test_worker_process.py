@@ -128,6 +128,37 @@ def test_signals_end_the_worker_although_a_stage_runs(master, start_worker, numb
     assert worker.exit_code() == 0
 
 
+FORKING = """
+import multiprocessing, os, signal, time
+from mindspore_serving.server import register
+
+def sleep():
+    time.sleep(600)
+
+def fork(x):
+    child = multiprocessing.get_context("fork").Process(target=sleep)
+    child.start()
+    os.kill(child.pid, int(x))
+    child.join()
+    return child.exitcode
+
+@register.register_method(output_names=["y"])
+def end_child(x):
+    return register.add_stage(fork, x, outputs_count=1)
+"""
+
+
+def test_signals_of_processes_that_a_function_forks_are_theirs(master, start_worker):
+    """Such as those by which `multiprocessing.Pool` ends its processes."""
+    worker = start_worker(FORKING)
+    worker.ready()
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+        assert master.ask("end_child", {"x": int(number)}) == [{"y": -number}]
+    worker.control.sendall(encode(StopWorker()))
+    assert worker.message() is None
+    assert worker.exit_code() == 0
+
+
 def test_a_signal_while_loading_ends_the_worker(start_worker):
     worker = start_worker("import time\nprint('loading', flush=True)\ntime.sleep(600)\n" + ECHO)
     wait_for_log(worker, "loading")
