@@ -18,22 +18,27 @@ bool FitsWithLeadingOne(const Shape &wanted, const Shape &given) {
   return given.rank() == wanted.rank() + 1 && given[0] == 1 && Fits(wanted, WithoutFirst(given));
 }
 
-Error WrongInput(size_t index, const std::string &what, const std::string &got, const std::string &want) {
-  return MakeError(ErrorKind::kBadInput, "Given model input " + std::to_string(index) + " " + what + " " + got +
-                                           " not match the " + what + " " + want + " defined in model");
+std::string TypeAndShape(DType dtype, const Shape &shape) { return std::string(Name(dtype)) + " " + shape.ToString(); }
+
+Error WrongInput(const TensorSpec &spec, size_t index, const Value &value, const std::string &what,
+                 const std::string &got, const std::string &want) {
+  return MakeError(ErrorKind::kBadInput,
+                   "Given model input " + std::to_string(index) + " " + what + " " + got + " not match the " + what + " " +
+                     want + " defined in model: given " + TypeAndShape(value.dtype, value.shape) + ", the model takes " +
+                     TypeAndShape(spec.dtype, spec.shape));
 }
 
 std::optional<Error> CheckModelInput(const TensorSpec &spec, size_t index, const Value &value) {
   // Strings have no size that a model could use.
   const uint64_t size_bytes = IsText(value.dtype) ? 0 : value.size_bytes;
   if (spec.fixed && size_bytes != spec.size_bytes) {
-    return WrongInput(index, "size", std::to_string(size_bytes), std::to_string(spec.size_bytes));
+    return WrongInput(spec, index, value, "size", std::to_string(size_bytes), std::to_string(spec.size_bytes));
   }
   if (value.dtype != spec.dtype) {
-    return WrongInput(index, "data type", std::string(Name(value.dtype)), std::string(Name(spec.dtype)));
+    return WrongInput(spec, index, value, "data type", std::string(Name(value.dtype)), std::string(Name(spec.dtype)));
   }
   if (!spec.fixed && !Fits(spec.shape, value.shape) && !FitsWithLeadingOne(spec.shape, value.shape)) {
-    return WrongInput(index, "shape", value.shape.ToString(), spec.shape.ToString());
+    return WrongInput(spec, index, value, "shape", value.shape.ToString(), spec.shape.ToString());
   }
   return std::nullopt;
 }

@@ -134,11 +134,17 @@ TEST(ModelStageTest, InputsThatDoNotFitFailTheirInstanceAlone) {
   FakeMaster master;
   Executor executor(master.worker(), OneModel(MakeModel({Spec({2, 2})}, {Spec({2, 2})}, 1, true)));
   const std::vector<WrongInput> cases = {
-    {Floats({2}, {1, 2}), "Given model input 0 size 8 not match the size 16 defined in model"},
+    {Floats({2}, {1, 2}), "Given model input 0 size 8 not match the size 16 defined in model: given kMSI_Float32 [2], the model takes "
+     "kMSI_Float32 [2, 2]"},
     {MakeTensor<int32_t>(DType::kInt32, {2, 2}, {1, 2, 3, 4}),
-     "Given model input 0 data type kMSI_Int32 not match the data type kMSI_Float32 defined in model"},
+     "Given model input 0 data type kMSI_Int32 not match the data type kMSI_Float32 defined in model: given kMSI_Int32 "
+     "[2, 2], the model takes kMSI_Float32 [2, 2]"},
+    {MakeTensor<double>(DType::kFloat64, {2, 2}, {1, 2, 3, 4}),
+     "Given model input 0 size 32 not match the size 16 defined in model: given kMSI_Float64 [2, 2], the model takes "
+     "kMSI_Float32 [2, 2]"},
     {MakeTensor<char>(DType::kString, {}, std::vector<char>(16, 'a')),
-     "Given model input 0 size 0 not match the size 16 defined in model"},
+     "Given model input 0 size 0 not match the size 16 defined in model: given kMSI_String [], the model takes "
+     "kMSI_Float32 [2, 2]"},
   };
   for (const WrongInput &wrong : cases) {
     master.SendInstance(0, 1, {wrong.tensor}, kModelLane);
@@ -159,7 +165,8 @@ TEST(ModelStageTest, OpenDimensionsLeaveTheOthersChecked) {
   EXPECT_FALSE(executor.TryNext(kModelLane, &batch));
   EXPECT_EQ(
     master.Take()->error,
-    MakeError(ErrorKind::kBadInput, "Given model input 0 shape [3, 2] not match the shape [-1, 3] defined in model"));
+    MakeError(ErrorKind::kBadInput, "Given model input 0 shape [3, 2] not match the shape [-1, 3] defined in model: given "
+                                    "kMSI_Float32 [3, 2], the model takes kMSI_Float32 [-1, 3]"));
 }
 
 TEST(ModelStageTest, OutputsMustFitTheRowsThatRan) {

@@ -99,7 +99,8 @@ def test_models_of_all_kinds(engine, ready, master):
     assert master.ask("scaled", {"x": np.float32([1, 2])}) == [{"y": [3, 6]}]
     assert master.ask("called", {"x1": a, "x2": a}) == [{"y": (3 * a).tolist()}]
     assert master.ask("add", {"x1": a.astype(np.float64), "x2": a}) == [
-        "Given model input 0 size 32 not match the size 16 defined in model"
+        "Given model input 0 size 32 not match the size 16 defined in model: given kMSI_Float64 [2, 2], the model "
+        "takes kMSI_Float32 [2, 2]"
     ]
     worker.control.sendall(encode(StopWorker()))
     assert worker.exit_code() == 0

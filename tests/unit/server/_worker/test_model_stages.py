@@ -65,10 +65,13 @@ def test_inputs_that_do_not_fit_fail_alone(added, master):
     )
     assert results == [
         {"y": [4, 6]},
-        "Given model input 1 size 12 not match the size 8 defined in model",
-        "Given model input 0 data type kMSI_Int32 not match the data type kMSI_Float32 defined in model",
+        "Given model input 1 size 12 not match the size 8 defined in model: given kMSI_Float32 [3], the model takes "
+        "kMSI_Float32 [2]",
+        "Given model input 0 data type kMSI_Int32 not match the data type kMSI_Float32 defined in model: given "
+        "kMSI_Int32 [2], the model takes kMSI_Float32 [2]",
         {"y": [8, 10]},
-        "Given model input 0 size 0 not match the size 8 defined in model",
+        "Given model input 0 size 0 not match the size 8 defined in model: given kMSI_String [], the model takes "
+        "kMSI_Float32 [2]",
     ]
 
 
