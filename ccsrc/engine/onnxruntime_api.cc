@@ -56,6 +56,9 @@ OnnxRuntimeApi OnnxRuntimeApi::Load(const std::string &path) {
   take(34, &api.SessionGetOutputTypeInfo);
   take(36, &api.SessionGetInputName);
   take(37, &api.SessionGetOutputName);
+  take(39, &api.CreateRunOptions);
+  take(41, &api.RunOptionsSetRunLogSeverityLevel);
+  take(46, &api.RunOptionsSetTerminate);
   take(49, &api.CreateTensorWithDataAsOrtValue);
   take(50, &api.IsTensor);
   take(51, &api.GetTensorMutableData);
@@ -71,6 +74,7 @@ OnnxRuntimeApi OnnxRuntimeApi::Load(const std::string &path) {
   take(93, &api.ReleaseStatus);
   take(95, &api.ReleaseSession);
   take(96, &api.ReleaseValue);
+  take(97, &api.ReleaseRunOptions);
   take(98, &api.ReleaseTypeInfo);
   take(99, &api.ReleaseTensorTypeAndShapeInfo);
   take(100, &api.ReleaseSessionOptions);

@@ -23,7 +23,7 @@ struct OrtAllocator;
 /// result give nullptr where all went well. Names are the engine's.
 struct OnnxRuntimeApi {
   // As the interface numbers them.
-  enum LogSeverity : int { kLogWarning = 2, kLogError = 3 };
+  enum LogSeverity : int { kLogWarning = 2, kLogError = 3, kLogFatal = 4 };
   enum AllocatorType : int { kDeviceAllocator = 0 };
   enum MemoryType : int { kDefaultMemory = 0 };
   enum ValueKind : int { kTensor = 1 };
@@ -48,6 +48,9 @@ struct OnnxRuntimeApi {
   OrtStatus *(*SessionGetOutputTypeInfo)(const OrtSession *, size_t index, OrtTypeInfo **);
   OrtStatus *(*SessionGetInputName)(const OrtSession *, size_t index, OrtAllocator *, char **);
   OrtStatus *(*SessionGetOutputName)(const OrtSession *, size_t index, OrtAllocator *, char **);
+  OrtStatus *(*CreateRunOptions)(OrtRunOptions **);
+  OrtStatus *(*RunOptionsSetRunLogSeverityLevel)(OrtRunOptions *, int severity);
+  OrtStatus *(*RunOptionsSetTerminate)(OrtRunOptions *);
   OrtStatus *(*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo *, void *data, size_t size_bytes, const int64_t *dims,
                                                size_t rank, int element_type, OrtValue **);
   OrtStatus *(*IsTensor)(const OrtValue *, int *);
@@ -64,6 +67,7 @@ struct OnnxRuntimeApi {
   void (*ReleaseStatus)(OrtStatus *);
   void (*ReleaseSession)(OrtSession *);
   void (*ReleaseValue)(OrtValue *);
+  void (*ReleaseRunOptions)(OrtRunOptions *);
   void (*ReleaseTypeInfo)(OrtTypeInfo *);
   void (*ReleaseTensorTypeAndShapeInfo)(OrtTensorInfo *);
   void (*ReleaseSessionOptions)(OrtSessionOptions *);

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <condition_variable>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -72,6 +75,34 @@ class Held {
  private:
   void (*const release_)(Object *);
   Object *object_ = nullptr;
+};
+
+/// Calls a function after a time, unless it ends before.
+class Alarm {
+ public:
+  Alarm(Clock::duration time, const std::function<void()> &call)
+      : thread_([this, time, call] {
+          std::unique_lock lock(mutex_);
+          if (!changed_.wait_for(lock, time, [this] { return ended_; })) {
+            call();
+          }
+        }) {}
+  ~Alarm() {
+    {
+      std::lock_guard lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+  }
+  Alarm(const Alarm &) = delete;
+  Alarm &operator=(const Alarm &) = delete;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;
+  std::thread thread_;  // the last one: it uses the others
 };
 
 /// Several of the engine's values; those that were not taken are released.
@@ -236,7 +267,22 @@ OnnxSession::OnnxSession(std::shared_ptr<const OnnxRuntime> engine, OrtSession *
 
 OnnxSession::~OnnxSession() { engine_->api().ReleaseSession(session_); }
 
-std::vector<Value> OnnxSession::Run(std::span<const Value> inputs) {
+std::vector<Value> OnnxSession::Run(std::span<const Value> inputs) { return Run(inputs, nullptr); }
+
+std::vector<Value> OnnxSession::Try(std::span<const Value> inputs, Clock::duration limit) {
+  const OnnxRuntimeApi &api = engine_->api();
+  Held<OrtRunOptions> options(api.ReleaseRunOptions);
+  api.Check(api.CreateRunOptions(options.out()));
+  api.Check(api.RunOptionsSetRunLogSeverityLevel(options.get(), OnnxRuntimeApi::kLogFatal));
+  const Alarm alarm(limit, [&] {
+    if (OrtStatus *status = api.RunOptionsSetTerminate(options.get())) {
+      api.ReleaseStatus(status);
+    }
+  });
+  return Run(inputs, options.get());
+}
+
+std::vector<Value> OnnxSession::Run(std::span<const Value> inputs, const OrtRunOptions *options) {
   const OnnxRuntimeApi &api = engine_->api();
   if (inputs.size() != input_names_.size()) {
     throw std::runtime_error("the graph has " + std::to_string(input_names_.size()) + " inputs and not " +
@@ -252,7 +298,7 @@ std::vector<Value> OnnxSession::Run(std::span<const Value> inputs) {
                                                  NumberOf(input.dtype), in.data() + i));
   }
   HeldValues out(api, output_names_.size());
-  api.Check(api.Run(session_, nullptr, input_names_.data(), in.data(), in.size(), output_names_.data(), out.size(),
+  api.Check(api.Run(session_, options, input_names_.data(), in.data(), in.size(), output_names_.data(), out.size(),
                     out.data()));
   std::vector<Value> outputs;
   for (size_t i = 0; i < out.size(); ++i) {

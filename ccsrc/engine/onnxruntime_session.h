@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "engine/graph.h"
 #include "engine/onnxruntime_api.h"
 
@@ -58,8 +59,11 @@ class OnnxSession : public Graph {
   const std::vector<GraphTensor> &outputs() const { return outputs_; }
 
   std::vector<Value> Run(std::span<const Value> inputs) override;
+  /// The same as a trial: the engine logs nothing of it, and it fails after `limit` at the next operator.
+  std::vector<Value> Try(std::span<const Value> inputs, Clock::duration limit);
 
  private:
+  std::vector<Value> Run(std::span<const Value> inputs, const OrtRunOptions *options);
   OnnxSession(std::shared_ptr<const OnnxRuntime> engine, OrtSession *session);
   Value ToValue(OrtValue *output, std::span<const Value> inputs) const;
 

@@ -43,29 +43,48 @@ nb::list Describe(const std::vector<GraphTensor> &tensors) {
   return list;
 }
 
-nb::list Run(Graph *graph, const nb::sequence &arrays) {
-  std::vector<Value> inputs;
+std::vector<Value> ValuesOf(const nb::sequence &arrays) {
+  std::vector<Value> values;
   for (nb::handle array : arrays) {
     auto value = FromPython(array.ptr(), nullptr);
     if (!value) {
       throw nb::python_error();
     }
-    inputs.push_back(std::move(*value));
+    values.push_back(std::move(*value));
   }
-  std::vector<Value> outputs;
-  {
-    nb::gil_scoped_release release;
-    outputs = graph->Run(inputs);
-  }
+  return values;
+}
+
+nb::list ArraysOf(std::vector<Value> values) {
   nb::list list;
-  for (Value &output : outputs) {
-    nb::object array = nb::steal(ToPython(&output));
+  for (Value &value : values) {
+    nb::object array = nb::steal(ToPython(&value));
     if (!array.is_valid()) {
       throw nb::python_error();
     }
     list.append(array);
   }
   return list;
+}
+
+nb::list Run(Graph *graph, const nb::sequence &arrays) {
+  const std::vector<Value> inputs = ValuesOf(arrays);
+  std::vector<Value> outputs;
+  {
+    nb::gil_scoped_release release;
+    outputs = graph->Run(inputs);
+  }
+  return ArraysOf(std::move(outputs));
+}
+
+nb::list Try(OnnxSession *session, const nb::sequence &arrays, double limit_s) {
+  const std::vector<Value> inputs = ValuesOf(arrays);
+  std::vector<Value> outputs;
+  {
+    nb::gil_scoped_release release;
+    outputs = session->Try(inputs, std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(limit_s)));
+  }
+  return ArraysOf(std::move(outputs));
 }
 
 // Calls from threads that have nobody to tell of an exception.
@@ -99,7 +118,8 @@ void BindEngines(nb::module_ *module) {
   nb::class_<Graph>(*module, "Graph").def("run", &Run, "inputs"_a);
   nb::class_<OnnxSession, Graph>(*module, "OnnxSession")
     .def_prop_ro("inputs", [](const OnnxSession &session) { return Describe(session.inputs()); })
-    .def_prop_ro("outputs", [](const OnnxSession &session) { return Describe(session.outputs()); });
+    .def_prop_ro("outputs", [](const OnnxSession &session) { return Describe(session.outputs()); })
+    .def("try_run", &Try, "inputs"_a, "limit_s"_a);
   module->def("load_onnx_file", &LoadFile, "library"_a, "path"_a, "threads"_a);
   module->def("load_onnx", &LoadBytes, "library"_a, "content"_a, "threads"_a);
   nb::class_<ModelLane>(*module, "ModelLane")

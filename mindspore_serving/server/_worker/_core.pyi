@@ -92,6 +92,8 @@ class OnnxSession(Graph):
     def inputs(self) -> list[tuple[str, str | None, str, tuple[int, ...]]]: ...
     @property
     def outputs(self) -> list[tuple[str, str | None, str, tuple[int, ...]]]: ...
+    def try_run(self, inputs: Sequence[np.ndarray], limit_s: float) -> list[np.ndarray]:
+        """`run` as a trial: the engine logs nothing of it, and it fails after so many seconds, at the next operator."""
 
 def load_onnx_file(library: str, path: str, threads: int) -> OnnxSession:
     """The ONNX file, run by ONNX Runtime on so many threads. `library`: the path of libonnxruntime, of which a process
