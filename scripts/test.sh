@@ -47,6 +47,8 @@ bin=$venv/bin
 say "checking the sources"
 step ruff-check "mend what it names; 'ruff check --fix' may do it" "$bin/ruff" check .
 step ruff-format "run 'ruff format'" "$bin/ruff" format --check .
+step clang-format "run 'clang-format -i' on what it names" \
+  find ccsrc tests example \( -name '*.cc' -o -name '*.h' \) -exec "$bin/clang-format" --dry-run -Werror {} +
 
 finish plain  # before the service tests, which use its build
 begin sanitizers sanitizer_tests

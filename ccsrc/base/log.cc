@@ -81,7 +81,7 @@ bool WriteWhole(int fd, const std::string &line) {
 // Terminals and pipes through a description of our own: what it says of waiting holds for no other process. A terminal
 // says that it has room when it has less than a line needs.
 UniqueFd OpenConsole() {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(STDERR_FILENO, &status) != 0 || !(S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode))) {
     return {};
   }

@@ -10,7 +10,8 @@ namespace {
 // The reason why a text tensor cannot be taken; empty if it can.
 std::string CheckText(const InputTensor &tensor) {
   if (tensor.text_count != 1) {
-    return "bytes or string type shape batch size can only be 1, but " + std::to_string(tensor.text_count) + " values are given";
+    return "bytes or string type shape batch size can only be 1, but " + std::to_string(tensor.text_count) +
+           " values are given";
   }
   const bool one_value = tensor.shape.rank() == 0 || tensor.shape == Shape{1};
   if (!one_value) {
@@ -42,7 +43,8 @@ std::string CheckNumbers(const InputTensor &tensor) {
     return "data type " + std::to_string(tensor.wire_dtype) + " invalid, it should be one of DataType 1 to 14";
   }
   const uint64_t element_bytes = ElementBytes(tensor.dtype);
-  const bool fits = *element_count <= UINT64_MAX / element_bytes && *element_count * element_bytes == tensor.data.size_bytes();
+  const bool fits =
+    *element_count <= UINT64_MAX / element_bytes && *element_count * element_bytes == tensor.data.size_bytes();
   if (!fits) {
     return "Tensor check failed: input data size " + std::to_string(tensor.data.size_bytes()) + " invalid, shape " +
            tensor.shape.ToString() + " of type " + std::string(Name(tensor.dtype)) + " needs " +
@@ -65,8 +67,8 @@ Error CheckInstance(const Request &request, const InputInstance &instance, const
   for (const auto &input : method.inputs) {
     const InputTensor *tensor = instance.Find(input);
     if (tensor == nullptr) {
-      return MakeError(ErrorKind::kBadInput, "Cannot find input " + input + " in instance input, servable " + request.servable + ", method " +
-                                               method.name);
+      return MakeError(ErrorKind::kBadInput, "Cannot find input " + input + " in instance input, servable " +
+                                               request.servable + ", method " + method.name);
     }
     const std::string reason = CheckTensor(*tensor);
     if (!reason.empty()) {
@@ -80,7 +82,8 @@ Error CheckInstance(const Request &request, const InputInstance &instance, const
 
 Error CheckInstances(const Request &request, const MethodInfo &method) {
   if (request.instances.empty()) {
-    return MakeError(ErrorKind::kBadInput, "Instances count is invalid, instances count is 0, at least one instance is needed");
+    return MakeError(ErrorKind::kBadInput,
+                     "Instances count is invalid, instances count is 0, at least one instance is needed");
   }
   for (const auto &instance : request.instances) {
     if (Error error = CheckInstance(request, instance, method)) {
@@ -91,7 +94,8 @@ Error CheckInstances(const Request &request, const MethodInfo &method) {
 }
 
 Error QueueFull(uint64_t limit) {
-  return MakeError(ErrorKind::kQueueFull, "Serving Error: enqueued requests count exceeds the limit " + std::to_string(limit));
+  return MakeError(ErrorKind::kQueueFull,
+                   "Serving Error: enqueued requests count exceeds the limit " + std::to_string(limit));
 }
 
 Error MethodChanged() {

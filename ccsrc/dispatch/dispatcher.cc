@@ -129,7 +129,8 @@ void Dispatcher::Cancel(const std::shared_ptr<Call> &call) {
   {
     std::lock_guard lock(mutex_);
     for (auto *entries : {&call->queue->waiting, &call->queue->alone}) {
-      const auto rest = std::stable_partition(entries->begin(), entries->end(), [&](const QueueEntry &entry) { return entry.call != call; });
+      const auto rest = std::stable_partition(entries->begin(), entries->end(),
+                                              [&](const QueueEntry &entry) { return entry.call != call; });
       std::move(rest, entries->end(), std::back_inserter(dropped));
       entries->erase(rest, entries->end());
     }
@@ -138,7 +139,8 @@ void Dispatcher::Cancel(const std::shared_ptr<Call> &call) {
         const auto &slot = link.second->slots[index];
         if (slot.used && slot.sent && slot.entry.call == call) {
           // A hint only: when the ring is full the instance runs and its result is dropped.
-          (void)link.second->channel->Send({EntryKind::kCancel, slot.method, uint64_t{slot.generation} << 32 | index, 0, 0, {}}, kNoBell);
+          (void)link.second->channel->Send(
+            {EntryKind::kCancel, slot.method, uint64_t{slot.generation} << 32 | index, 0, 0, {}}, kNoBell);
         }
       }
     }
@@ -147,7 +149,8 @@ void Dispatcher::Cancel(const std::shared_ptr<Call> &call) {
   reply.error = MakeError(ErrorKind::kCancelled, "The caller has gone");
   if (LogIsOn(LogLevel::kDebug)) {
     Log(LogLevel::kDebug, "A call of " + call->request->servable + " was cancelled, " + std::to_string(dropped.size()) +
-                            " of its " + std::to_string(call->request->instances.size()) + " instances had not started");
+                            " of its " + std::to_string(call->request->instances.size()) +
+                            " instances had not started");
   }
   Complete(call.get(), std::move(reply));
 }
@@ -164,7 +167,8 @@ void Dispatcher::TakeReady(Endpoint *endpoint, std::vector<Outgoing> *outgoing) 
       QueueEntry entry = std::move(entries->front());
       entries->pop_front();
       const uint64_t token = worker->Take(entry, queue, method);
-      outgoing->push_back({endpoint, worker, std::move(entry), token, method, worker->methods[method].lane, worker->space_epoch});
+      outgoing->push_back(
+        {endpoint, worker, std::move(entry), token, method, worker->methods[method].lane, worker->space_epoch});
     }
   };
   // Those that need a worker for themselves first, whatever their method: a worker that was reserved stays so until they have run.
@@ -210,8 +214,8 @@ bool Dispatcher::SendInstance(Outgoing *outgoing) {
   const auto &channel = outgoing->link->channel;
   const uint64_t block_bytes = BlockBytes(plans);
   if (block_bytes > channel->max_block_bytes()) {
-    const auto text = "The inputs of one instance take " + std::to_string(block_bytes) + " bytes, more than the limit of " +
-                      std::to_string(channel->max_block_bytes());
+    const auto text = "The inputs of one instance take " + std::to_string(block_bytes) +
+                      " bytes, more than the limit of " + std::to_string(channel->max_block_bytes());
     Log(LogLevel::kWarning, text);
     {
       std::lock_guard lock(mutex_);
@@ -257,8 +261,8 @@ bool Dispatcher::SendInstance(Outgoing *outgoing) {
 // The worker's memory (or ring) is full: the instances go back to the heads of their queues until something is released.
 void Dispatcher::ReturnUnsent(std::vector<Outgoing> unsent) {
   if (LogIsOn(LogLevel::kInfo)) {
-    Log(LogLevel::kInfo, "Worker " + unsent.front().link->label + " has no room for now, " + std::to_string(unsent.size()) +
-                           " instances wait");
+    Log(LogLevel::kInfo, "Worker " + unsent.front().link->label + " has no room for now, " +
+                           std::to_string(unsent.size()) + " instances wait");
   }
   std::vector<Outgoing> again;
   Entries orphans;

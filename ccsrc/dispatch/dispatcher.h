@@ -26,7 +26,8 @@ struct WorkerLoad {
 
 /// The memory for inputs that a worker and the master share.
 struct RequestMemory {
-  uint64_t kept_bytes = 0;  ///< in use for long by no instance that runs: user code keeps arrays, or clients do not read replies
+  uint64_t kept_bytes =
+    0;  ///< in use for long by no instance that runs: user code keeps arrays, or clients do not read replies
   uint64_t total_bytes = 0;
 };
 
@@ -64,8 +65,9 @@ class Dispatcher {
   void DeclareServable(const std::string &servable);
   /// `remote_methods`: the internal methods that the worker's kModelCall entries number. `process`: a pidfd of the worker, which is
   /// killed through it when its channel makes no sense any more; its death then goes the ordinary way.
-  uint64_t AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
-                     bool own_device, std::string label, std::vector<std::string> remote_methods = {}, UniqueFd process = {});
+  uint64_t AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version,
+                     std::vector<MethodInfo> methods, bool own_device, std::string label,
+                     std::vector<std::string> remote_methods = {}, UniqueFd process = {});
   void DrainWorker(uint64_t worker);
   /// Ends the worker's channel, takes the results it had written, and runs the rest elsewhere. Until SetStarting says otherwise a
   /// replacement is taken to be starting. `end` says how its process ended, for errors; empty when that is not known.
@@ -88,8 +90,8 @@ class Dispatcher {
   using Entries = std::vector<QueueEntry>;
 
   Error Resolve(const Target &target, RoutingTable::Route *route);
-  Error Enqueue(std::unique_ptr<Request> *request, CallSink *sink, const RoutingTable::Route &route, std::shared_ptr<Call> *call,
-                std::vector<Outgoing> *outgoing);
+  Error Enqueue(std::unique_ptr<Request> *request, CallSink *sink, const RoutingTable::Route &route,
+                std::shared_ptr<Call> *call, std::vector<Outgoing> *outgoing);
   void TakeReady(Endpoint *endpoint, std::vector<Outgoing> *outgoing);
   void SendAll(std::vector<Outgoing> outgoing);
   bool SendInstance(Outgoing *outgoing);
@@ -115,14 +117,14 @@ class Dispatcher {
 
   void TellReadiness();
 
-  std::mutex listener_mutex_;  // taken before mutex_
+  std::mutex listener_mutex_;                 // taken before mutex_
   std::function<void()> readiness_listener_;  // guarded by listener_mutex_
   mutable std::mutex mutex_;
-  RoutingTable routes_;                                                                // guarded by mutex_
+  RoutingTable routes_;                                                           // guarded by mutex_
   std::map<uint64_t, std::pair<Endpoint *, std::shared_ptr<WorkerLink>>> links_;  // guarded by mutex_
-  std::map<uint64_t, std::thread> readers_;                                           // guarded by mutex_
-  uint64_t next_worker_ = 1;                                                          // guarded by mutex_
-  bool stopped_ = false;                                                              // guarded by mutex_
+  std::map<uint64_t, std::thread> readers_;                                       // guarded by mutex_
+  uint64_t next_worker_ = 1;                                                      // guarded by mutex_
+  bool stopped_ = false;                                                          // guarded by mutex_
   std::atomic<uint64_t> in_flight_{0};
   std::atomic<uint64_t> max_enqueued_requests_;
 };

@@ -34,8 +34,9 @@ void Retire(MethodQueue *queue, std::vector<QueueEntry> *orphans) {
 
 // What an instance is told that was tried often enough.
 Error WorkersDied(const WorkerLink &last, const MethodInfo &method, std::string_view end) {
-  std::string text = "Serving Error: " + std::to_string(Dispatcher::kMaxRetries + 1) + " workers died while they ran this instance of servable " +
-                     last.servable + ", method " + method.name + ", it is not tried again";
+  std::string text = "Serving Error: " + std::to_string(Dispatcher::kMaxRetries + 1) +
+                     " workers died while they ran this instance of servable " + last.servable + ", method " +
+                     method.name + ", it is not tried again";
   if (!end.empty()) {
     text += "; the last worker: ";
     text += end;
@@ -101,7 +102,8 @@ void Dispatcher::ReadReplies(Endpoint *endpoint, const std::shared_ptr<WorkerLin
   }
 }
 
-void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link, std::vector<RingEntry> *results) {
+void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerLink> &link,
+                               std::vector<RingEntry> *results) {
   std::vector<std::pair<WorkerLink::Slot, RingEntry>> finished;
   finished.reserve(results->size());
   const size_t received = results->size();
@@ -135,8 +137,9 @@ void Dispatcher::HandleResults(Endpoint *endpoint, const std::shared_ptr<WorkerL
 
 // --- supervision ---
 
-uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version, std::vector<MethodInfo> methods,
-                               bool own_device, std::string label, std::vector<std::string> remote_methods, UniqueFd process) {
+uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::string &servable, uint64_t version,
+                               std::vector<MethodInfo> methods, bool own_device, std::string label,
+                               std::vector<std::string> remote_methods, UniqueFd process) {
   Endpoint *endpoint;
   std::shared_ptr<WorkerLink> link;
   Entries orphans;
@@ -144,7 +147,8 @@ uint64_t Dispatcher::AddWorker(std::shared_ptr<Channel> channel, const std::stri
     std::lock_guard lock(mutex_);
     endpoint = routes_.Add(servable, version);
     const uint64_t number = next_worker_++;
-    link = std::make_shared<WorkerLink>(number, servable, std::move(label), std::move(channel), own_device, std::move(remote_methods));
+    link = std::make_shared<WorkerLink>(number, servable, std::move(label), std::move(channel), own_device,
+                                        std::move(remote_methods));
     link->process = std::move(process);
     for (auto &info : methods) {
       auto &queue = endpoint->methods[info.name];
@@ -222,8 +226,8 @@ void Dispatcher::RemoveWorker(uint64_t worker, std::string_view end) {
     Requeue(link.get(), &lost);
   }
   if (!lost.given_up.empty()) {
-    Log(LogLevel::kError, std::to_string(lost.given_up.size()) + " instances that ran when a worker died, " + link->label +
-                            " the last of " + std::to_string(kMaxRetries + 1) + ", are not tried again");
+    Log(LogLevel::kError, std::to_string(lost.given_up.size()) + " instances that ran when a worker died, " +
+                            link->label + " the last of " + std::to_string(kMaxRetries + 1) + ", are not tried again");
   }
   FailEntries(std::move(lost.orphans), MethodChanged());
   for (const auto &entry : lost.given_up) {

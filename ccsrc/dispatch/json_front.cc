@@ -44,7 +44,8 @@ class JsonFront::Sink : public CallSink {
   const uint64_t call_;
 };
 
-JsonFront::JsonFront(Dispatcher *dispatcher) : dispatcher_(dispatcher), event_(MakeEvent()), decoder_([this] { DecodeLoop(); }) {}
+JsonFront::JsonFront(Dispatcher *dispatcher)
+    : dispatcher_(dispatcher), event_(MakeEvent()), decoder_([this] { DecodeLoop(); }) {}
 
 JsonFront::~JsonFront() { Stop(); }
 

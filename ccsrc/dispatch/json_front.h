@@ -61,13 +61,13 @@ class JsonFront {
   const UniqueFd event_;
   std::mutex mutex_;
   std::condition_variable decode_wanted_;
-  uint64_t next_call_ = 1;                                      // guarded by mutex_
+  uint64_t next_call_ = 1;                                     // guarded by mutex_
   std::unordered_map<uint64_t, std::shared_ptr<Call>> calls_;  // guarded by mutex_
-  std::vector<Completion> completions_;                         // guarded by mutex_
-  std::deque<Undecoded> undecoded_;                             // guarded by mutex_
-  RequestLimits limits_;                                        // guarded by mutex_
-  bool stopping_ = false;                                       // guarded by mutex_
-  std::thread decoder_;                                         // guarded by mutex_; last, since it uses the others
+  std::vector<Completion> completions_;                        // guarded by mutex_
+  std::deque<Undecoded> undecoded_;                            // guarded by mutex_
+  RequestLimits limits_;                                       // guarded by mutex_
+  bool stopping_ = false;                                      // guarded by mutex_
+  std::thread decoder_;                                        // guarded by mutex_; last, since it uses the others
 };
 
 }  // namespace mindspore::serving

@@ -30,7 +30,8 @@ class InputsLease {
 /// Deletes itself when it is told.
 class ModelCallSink : public CallSink {
  public:
-  ModelCallSink(std::shared_ptr<Channel> channel, const RingEntry &call, uint64_t reserved_offset, uint64_t reserved_bytes)
+  ModelCallSink(std::shared_ptr<Channel> channel, const RingEntry &call, uint64_t reserved_offset,
+                uint64_t reserved_bytes)
       : channel_(std::move(channel)), call_(call), offset_(reserved_offset), bytes_(reserved_bytes) {}
 
   void Complete(Reply reply) override {
@@ -58,12 +59,14 @@ class ModelCallSink : public CallSink {
     }
     const uint64_t needed = BlockBytes(plans);
     if (needed > bytes_ && !Reserve(needed)) {
-      *error = MakeError(ErrorKind::kTooLarge, "There is no room for the model's result of " + std::to_string(needed) + " bytes");
+      *error = MakeError(ErrorKind::kTooLarge,
+                         "There is no room for the model's result of " + std::to_string(needed) + " bytes");
       Log(LogLevel::kWarning, error->text);
       return false;
     }
     std::vector<std::byte *> data(plans.size());
-    WriteBlock(plans, channel_->own_segment(), offset_, channel_->Bytes(channel_->own_segment(), offset_, bytes_), data);
+    WriteBlock(plans, channel_->own_segment(), offset_, channel_->Bytes(channel_->own_segment(), offset_, bytes_),
+               data);
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (!outputs[i].data.empty()) {
         std::memcpy(data[i], outputs[i].data.data(), outputs[i].data.size());
@@ -151,13 +154,15 @@ bool Dispatcher::StartModelCall(Endpoint *endpoint, WorkerLink *link, const Ring
   } catch (const std::exception &error) {
     Log(LogLevel::kError, "Worker " + link->label + " sent a malformed model call: " + error.what());
     Reply reply;
-    reply.error = MakeError(ErrorKind::kInternal, std::string("Serving Error: a worker sent a malformed model call: ") + error.what());
+    reply.error = MakeError(ErrorKind::kInternal,
+                            std::string("Serving Error: a worker sent a malformed model call: ") + error.what());
     sink->Complete(std::move(reply));
   }
   return true;
 }
 
-void Dispatcher::SubmitModelCall(Endpoint *endpoint, const std::string &method, std::unique_ptr<Request> request, CallSink *sink) {
+void Dispatcher::SubmitModelCall(Endpoint *endpoint, const std::string &method, std::unique_ptr<Request> request,
+                                 CallSink *sink) {
   std::vector<Outgoing> outgoing;
   Error refusal;
   {
@@ -168,7 +173,8 @@ void Dispatcher::SubmitModelCall(Endpoint *endpoint, const std::string &method, 
       refusal = MakeError(ErrorKind::kNoWorker, "servable is not available");
     } else if (!(refusal = CheckInstances(*request, *found->second->info))) {
       MethodQueue *queue = found->second.get();
-      queue->waiting.push_back({std::make_shared<Call>(std::move(request), queue->info, found->second, sink, false), 0, 0});
+      queue->waiting.push_back(
+        {std::make_shared<Call>(std::move(request), queue->info, found->second, sink, false), 0, 0});
       TakeReady(endpoint, &outgoing);
     }
   }

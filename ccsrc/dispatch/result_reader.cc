@@ -29,7 +29,8 @@ class ResultLease {
 void AdoptText(ByteSpan data, OutputTensor *tensor) {
   auto text = std::make_shared<const std::string>(reinterpret_cast<const char *>(data.data()), data.size());
   if (tensor->dtype == DType::kString && !IsValidUtf8(*text)) {
-    throw ServingError(MakeError(ErrorKind::kStageFailed, "Output " + std::string(tensor->name) + " is a string that is not valid UTF-8"));
+    throw ServingError(MakeError(ErrorKind::kStageFailed,
+                                 "Output " + std::string(tensor->name) + " is a string that is not valid UTF-8"));
   }
   tensor->data = std::as_bytes(std::span(*text));
   tensor->owner = std::move(text);
@@ -78,7 +79,8 @@ InstanceResult ReadResult(const WorkerLink &link, const ResultBlocks &blocks, co
     result.error = error.error();
   } catch (const std::exception &error) {
     Log(LogLevel::kError, "Worker " + link.label + " sent a malformed result: " + error.what());
-    result.error = MakeError(ErrorKind::kInternal, std::string("Serving Error: a worker sent a malformed result: ") + error.what());
+    result.error =
+      MakeError(ErrorKind::kInternal, std::string("Serving Error: a worker sent a malformed result: ") + error.what());
   }
   return result;
 }

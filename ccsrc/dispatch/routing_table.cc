@@ -33,8 +33,9 @@ bool HasReadyWorker(const Endpoint &endpoint, const MethodQueue &queue) {
 }
 
 bool IsReady(const Endpoint &endpoint) {
-  return !endpoint.methods.empty() &&
-         std::ranges::all_of(endpoint.methods, [&](const auto &named) { return HasReadyWorker(endpoint, *named.second); });
+  return !endpoint.methods.empty() && std::ranges::all_of(endpoint.methods, [&](const auto &named) {
+    return HasReadyWorker(endpoint, *named.second);
+  });
 }
 
 WorkerChoice ChooseWorker(Endpoint *endpoint, const MethodQueue &queue) {
@@ -42,7 +43,8 @@ WorkerChoice ChooseWorker(Endpoint *endpoint, const MethodQueue &queue) {
   uint32_t best_free = 0;
   bool best_is_later = false;
   for (const auto &worker : endpoint->workers) {
-    if (!CanServe(*worker, *queue.info) || worker->space_refused || worker->reserved || worker->in_flight >= kMaxInFlightPerWorker) {
+    if (!CanServe(*worker, *queue.info) || worker->space_refused || worker->reserved ||
+        worker->in_flight >= kMaxInFlightPerWorker) {
       continue;
     }
     const auto number = MethodNumber(*worker, queue);
@@ -138,7 +140,8 @@ RoutingTable::Route RoutingTable::Resolve(std::string_view servable, uint64_t ve
 std::vector<std::pair<std::string, bool>> RoutingTable::Readiness() const {
   std::vector<std::pair<std::string, bool>> readiness;
   for (const auto &[servable, versions] : servables_) {
-    readiness.emplace_back(servable, std::ranges::any_of(versions, [](const auto &version) { return IsReady(*version.second); }));
+    readiness.emplace_back(servable,
+                           std::ranges::any_of(versions, [](const auto &version) { return IsReady(*version.second); }));
   }
   return readiness;
 }

@@ -49,7 +49,7 @@ struct WorkerLink {
   bool gone = false;
   bool space_refused = false;  ///< its request memory is full: nothing more until something is released
   uint64_t space_epoch = 0;    ///< how often memory was freed after a refusal
-  bool reserved = false;       ///< kept free for, or running, an instance that must run alone; set and cleared by TakeReady
+  bool reserved = false;  ///< kept free for, or running, an instance that must run alone; set and cleared by TakeReady
   uint32_t in_flight = 0;
   uint64_t completed = 0;
   Clock::time_point last_progress = Clock::now();
@@ -60,10 +60,10 @@ struct WorkerLink {
 
   const std::vector<std::string> remote_methods;  ///< what its kModelCall entries number
   std::deque<RingEntry> parked_calls;  ///< of the reader thread alone: model calls that wait for room for their results
-  bool reader_is_drowsy = false;  ///< of the reader thread alone: it has announced its sleep
+  bool reader_is_drowsy = false;       ///< of the reader thread alone: it has announced its sleep
 
-  WorkerLink(uint64_t link_number, std::string link_servable, std::string link_label, std::shared_ptr<Channel> link_channel,
-             bool link_own_device, std::vector<std::string> link_remote_methods)
+  WorkerLink(uint64_t link_number, std::string link_servable, std::string link_label,
+             std::shared_ptr<Channel> link_channel, bool link_own_device, std::vector<std::string> link_remote_methods)
       : number(link_number),
         servable(std::move(link_servable)),
         label(std::move(link_label)),

@@ -28,8 +28,8 @@ const void *const *FindTable(const std::string &path) {
   const ApiBase *base = get_base();
   const void *const *table = base->GetApi(kApiVersion);
   if (table == nullptr) {
-    throw std::runtime_error(std::string("ONNX Runtime ") + base->GetVersionString() +
-                             " is too old: 1." + std::to_string(kApiVersion) + " or newer is needed");
+    throw std::runtime_error(std::string("ONNX Runtime ") + base->GetVersionString() + " is too old: 1." +
+                             std::to_string(kApiVersion) + " or newer is needed");
   }
   return table;
 }

@@ -28,8 +28,8 @@ struct OnnxRuntimeApi {
   enum MemoryType : int { kDefaultMemory = 0 };
   enum ValueKind : int { kTensor = 1 };
 
-  using LogFunction = void (*)(void *parameter, int severity, const char *category, const char *log_id, const char *place,
-                               const char *message);
+  using LogFunction = void (*)(void *parameter, int severity, const char *category, const char *log_id,
+                               const char *place, const char *message);
 
   const char *(*GetErrorMessage)(const OrtStatus *);
   OrtStatus *(*CreateEnvWithCustomLogger)(LogFunction, void *parameter, int log_level, const char *log_id, OrtEnv **);
@@ -51,8 +51,8 @@ struct OnnxRuntimeApi {
   OrtStatus *(*CreateRunOptions)(OrtRunOptions **);
   OrtStatus *(*RunOptionsSetRunLogSeverityLevel)(OrtRunOptions *, int severity);
   OrtStatus *(*RunOptionsSetTerminate)(OrtRunOptions *);
-  OrtStatus *(*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo *, void *data, size_t size_bytes, const int64_t *dims,
-                                               size_t rank, int element_type, OrtValue **);
+  OrtStatus *(*CreateTensorWithDataAsOrtValue)(const OrtMemoryInfo *, void *data, size_t size_bytes,
+                                               const int64_t *dims, size_t rank, int element_type, OrtValue **);
   OrtStatus *(*IsTensor)(const OrtValue *, int *);
   OrtStatus *(*GetTensorMutableData)(OrtValue *, void **);
   OrtStatus *(*CastTypeInfoToTensorInfo)(const OrtTypeInfo *, const OrtTensorInfo **);

@@ -178,8 +178,8 @@ using Count = OrtStatus *(*)(const OrtSession *, size_t *);
 using GetType = OrtStatus *(*)(const OrtSession *, size_t, OrtTypeInfo **);
 using GetName = OrtStatus *(*)(const OrtSession *, size_t, OrtAllocator *, char **);
 
-std::vector<GraphTensor> DescribeAll(const OnnxRuntime &engine, const OrtSession *session, Count count, GetType get_type,
-                                     GetName get_name) {
+std::vector<GraphTensor> DescribeAll(const OnnxRuntime &engine, const OrtSession *session, Count count,
+                                     GetType get_type, GetName get_name) {
   const OnnxRuntimeApi &api = engine.api();
   size_t tensors_count = 0;
   api.Check(count(session, &tensors_count));

@@ -16,7 +16,7 @@ namespace mindspore::serving {
 /// An input or output as the graph declares it.
 struct GraphTensor {
   std::string name;
-  std::string type;           ///< the engine's word where `dtype` is kUnknown, such as "tensor(string)"
+  std::string type;  ///< the engine's word where `dtype` is kUnknown, such as "tensor(string)"
   DType dtype = DType::kUnknown;
   std::vector<int64_t> dims;  ///< -1 where any size will do
 };

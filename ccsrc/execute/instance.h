@@ -79,8 +79,9 @@ struct Batch {
   size_t stage_index = 0;          ///< of a Python stage, from 0
   const Model *model = nullptr;
   uint32_t subgraph = 0;
-  bool fast = false;      ///< the stage is known to take so little time that bells can wait
-  bool may_hold = false;  ///< it is known to take so little time that what goes on to models of this process can wait for more
+  bool fast = false;  ///< the stage is known to take so little time that bells can wait
+  bool may_hold =
+    false;  ///< it is known to take so little time that what goes on to models of this process can wait for more
   std::vector<InstancePtr> instances;
 };
 

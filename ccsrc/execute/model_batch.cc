@@ -22,10 +22,10 @@ std::string TypeAndShape(DType dtype, const Shape &shape) { return std::string(N
 
 Error WrongInput(const TensorSpec &spec, size_t index, const Value &value, const std::string &what,
                  const std::string &got, const std::string &want) {
-  return MakeError(ErrorKind::kBadInput,
-                   "Given model input " + std::to_string(index) + " " + what + " " + got + " not match the " + what + " " +
-                     want + " defined in model: given " + TypeAndShape(value.dtype, value.shape) + ", the model takes " +
-                     TypeAndShape(spec.dtype, spec.shape));
+  return MakeError(ErrorKind::kBadInput, "Given model input " + std::to_string(index) + " " + what + " " + got +
+                                           " not match the " + what + " " + want + " defined in model: given " +
+                                           TypeAndShape(value.dtype, value.shape) + ", the model takes " +
+                                           TypeAndShape(spec.dtype, spec.shape));
 }
 
 std::optional<Error> CheckModelInput(const TensorSpec &spec, size_t index, const Value &value) {

@@ -63,7 +63,7 @@ struct Model {
   int lane = 1;             ///< whose thread runs it
   uint32_t batch_size = 1;  ///< most instances in one run
   bool with_batch_dim = true;
-  bool pad = false;  ///< every run has exactly batch_size rows
+  bool pad = false;     ///< every run has exactly batch_size rows
   bool remote = false;  ///< another worker runs it: instances go back to the master for this stage
   std::vector<Subgraph> subgraphs;
 };

@@ -141,7 +141,8 @@ std::vector<Value> RemoteModels::ReadOutputs(const RingEntry &entry, size_t coun
       outputs.push_back(Value{tensor.dtype, tensor.shape, data, tensor.size_bytes, false, lease});
     }
   } catch (const std::exception &exception) {
-    *error = MakeError(ErrorKind::kInternal, std::string("The worker cannot read a model's result: ") + exception.what());
+    *error =
+      MakeError(ErrorKind::kInternal, std::string("The worker cannot read a model's result: ") + exception.what());
     Log(LogLevel::kError, error->text);
     outputs.clear();
   }

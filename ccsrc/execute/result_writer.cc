@@ -66,9 +66,9 @@ bool ResultWriter::TryWriteOutputs(const Instance &instance) {
   }
   const uint64_t size_bytes = BlockBytes(plans);
   if (size_bytes > channel_->max_block_bytes()) {
-    const Error error =
-      MakeError(ErrorKind::kTooLarge, "The result of one instance takes " + std::to_string(size_bytes) +
-                                        " bytes, more than the limit of " + std::to_string(channel_->max_block_bytes()));
+    const Error error = MakeError(ErrorKind::kTooLarge,
+                                  "The result of one instance takes " + std::to_string(size_bytes) +
+                                    " bytes, more than the limit of " + std::to_string(channel_->max_block_bytes()));
     Log(LogLevel::kWarning, error.text);
     return TryWriteError(instance, error);
   }

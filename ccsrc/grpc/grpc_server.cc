@@ -27,8 +27,9 @@ std::shared_ptr<grpc::ServerCredentials> Credentials(const std::optional<TlsOpti
   if (!tls.has_value()) {
     return grpc::InsecureServerCredentials();
   }
-  grpc::SslServerCredentialsOptions options(tls->client_ca.empty() ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-                                                                   : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  grpc::SslServerCredentialsOptions options(tls->client_ca.empty()
+                                              ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+                                              : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   options.pem_key_cert_pairs.push_back({tls->private_key, tls->certificate});
   options.pem_root_certs = tls->client_ca;
   return grpc::SslServerCredentials(options);
@@ -47,7 +48,8 @@ void LimitClients(const GrpcServerOptions &options, grpc::ServerBuilder *builder
   builder->SetResourceQuota(quota);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreams);
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, options.max_metadata_bytes);
-  builder->AddChannelArgument("grpc.absolute_max_metadata_size", options.max_metadata_bytes);  // newer libraries tell two limits apart
+  builder->AddChannelArgument("grpc.absolute_max_metadata_size",
+                              options.max_metadata_bytes);  // newer libraries tell two limits apart
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, options.handshake_timeout_ms);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, options.idle_timeout_ms);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, options.handshake_timeout_ms);
@@ -102,9 +104,9 @@ class GrpcServer::Impl {
       }
       threads_.emplace_back([queue = queue.get()] { Run(queue); });
     }
-    Log(LogLevel::kInfo, "gRPC serves " + options.address + (is_unix ? "" : ", port " + std::to_string(port_)) + ", with " +
-                           std::to_string(threads) + " threads and messages of up to " + std::to_string(message_bytes) +
-                           " bytes");
+    Log(LogLevel::kInfo, "gRPC serves " + options.address + (is_unix ? "" : ", port " + std::to_string(port_)) +
+                           ", with " + std::to_string(threads) + " threads and messages of up to " +
+                           std::to_string(message_bytes) + " bytes");
   }
 
   ~Impl() { Stop(0); }
@@ -117,7 +119,8 @@ class GrpcServer::Impl {
     }
     live_calls_.Stop();
     stream_calls_.Stop();
-    const auto grace = std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
+    const auto grace =
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(std::chrono::duration<double>(grace_s));
     server_->Shutdown(std::chrono::system_clock::now() + grace);
     server_->Wait();
     // Every call has been cancelled, finished or given back unmatched, and its events are in the queues or on their way through another
@@ -158,7 +161,8 @@ class GrpcServer::Impl {
   std::vector<std::thread> threads_;
 };
 
-GrpcServer::GrpcServer(Dispatcher *dispatcher, const GrpcServerOptions &options) : impl_(std::make_unique<Impl>(dispatcher, options)) {}
+GrpcServer::GrpcServer(Dispatcher *dispatcher, const GrpcServerOptions &options)
+    : impl_(std::make_unique<Impl>(dispatcher, options)) {}
 
 GrpcServer::~GrpcServer() = default;
 

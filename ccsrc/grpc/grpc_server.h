@@ -17,15 +17,16 @@ struct TlsOptions {
 };
 
 struct GrpcServerOptions {
-  std::string address;                             ///< host:port, where port 0 lets the system choose, or unix:path
+  std::string address;                           ///< host:port, where port 0 lets the system choose, or unix:path
   size_t max_message_bytes = size_t{100} << 20;  ///< of a request and of a reply
   std::optional<TlsOptions> tls;
-  size_t max_buffered_bytes = size_t{1} << 30;   ///< messages of all clients together, complete or not, until they are answered
+  size_t max_buffered_bytes =
+    size_t{1} << 30;  ///< messages of all clients together, complete or not, until they are answered
   RequestLimits limits{};
-  int max_metadata_bytes = 8192;                   ///< of a call, headers and trailers each
-  int handshake_timeout_ms = 30'000;               ///< for a new connection to speak HTTP/2
-  int idle_timeout_ms = 100'000;                   ///< after which a connection without traffic is asked for a sign of life
-  int threads = 0;                                 ///< completion queue threads; 0: one for every four cores, at most 4
+  int max_metadata_bytes = 8192;      ///< of a call, headers and trailers each
+  int handshake_timeout_ms = 30'000;  ///< for a new connection to speak HTTP/2
+  int idle_timeout_ms = 100'000;      ///< after which a connection without traffic is asked for a sign of life
+  int threads = 0;                    ///< completion queue threads; 0: one for every four cores, at most 4
 };
 
 /// The public gRPC end point, `mindspore.serving.proto.MSService`. Takes messages as raw bytes, so tensors stay where gRPC received them until

@@ -10,7 +10,9 @@ namespace {
 // Of a name in a status: clients take 8 KiB of trailers, where a byte that is not ASCII takes three.
 constexpr size_t kMaxShownNameBytes = 1024;
 
-grpc::Status Malformed() { return {grpc::StatusCode::INVALID_ARGUMENT, "The request is not a HealthCheckRequest message"}; }
+grpc::Status Malformed() {
+  return {grpc::StatusCode::INVALID_ARGUMENT, "The request is not a HealthCheckRequest message"};
+}
 
 // The service that a message asks for; none when it is malformed.
 std::optional<std::string> ServiceOf(std::string_view message) {
@@ -27,7 +29,8 @@ ServingStatus StatusOf(bool ready) { return ready ? ServingStatus::kServing : Se
 
 void HealthStatuses::Refresh() {
   const auto readiness = dispatcher_->Readiness();
-  const bool all_ready = !readiness.empty() && std::ranges::all_of(readiness, [](const auto &servable) { return servable.second; });
+  const bool all_ready =
+    !readiness.empty() && std::ranges::all_of(readiness, [](const auto &servable) { return servable.second; });
   statuses_ = {{"", StatusOf(all_ready)}, {"mindspore.serving.proto.MSService", StatusOf(all_ready)}};
   for (const auto &[servable, ready] : readiness) {
     statuses_[servable] = StatusOf(ready);

@@ -17,7 +17,8 @@ namespace {
 
 // The library quotes what clients sent, which is not to write anything but plain characters to a terminal.
 std::string Plain(std::string text) {
-  std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
+  std::ranges::replace_if(
+    text, [](char c) { return c < ' ' || c > '~'; }, '?');
   return text;
 }
 

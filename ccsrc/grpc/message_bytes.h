@@ -22,7 +22,8 @@ inline grpc::ByteBuffer ToByteBuffer(std::vector<EncodedPiece> pieces) {
       slices.emplace_back(data, piece.bytes.size());
     } else {
       auto *owner = new Owner(std::move(piece.owner));
-      slices.emplace_back(data, piece.bytes.size(), [](void *kept) { delete static_cast<Owner *>(kept); }, owner);
+      slices.emplace_back(
+        data, piece.bytes.size(), [](void *kept) { delete static_cast<Owner *>(kept); }, owner);
     }
   }
   return {slices.data(), slices.size()};

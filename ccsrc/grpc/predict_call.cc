@@ -40,15 +40,17 @@ class Message {
 };
 
 Error TooMuchHeld(size_t limit_bytes) {
-  return MakeError(ErrorKind::kQueueFull, "Serving Error: the requests that wait for their answers would take more than the limit of " +
-                                            std::to_string(limit_bytes) + " bytes (max_buffered_mb), try again later");
+  return MakeError(ErrorKind::kQueueFull,
+                   "Serving Error: the requests that wait for their answers would take more than the limit of " +
+                     std::to_string(limit_bytes) + " bytes (max_buffered_mb), try again later");
 }
 
 ByteSpan Bytes(const grpc::Slice &slice) { return {reinterpret_cast<const std::byte *>(slice.begin()), slice.size()}; }
 
 // Errors travel inside the reply with status OK, except where nobody is left to read one.
 grpc::Status StatusOf(const Reply &reply) {
-  return reply.error.kind == ErrorKind::kCancelled ? grpc::Status(grpc::StatusCode::CANCELLED, reply.error.text) : grpc::Status::OK;
+  return reply.error.kind == ErrorKind::kCancelled ? grpc::Status(grpc::StatusCode::CANCELLED, reply.error.text)
+                                                   : grpc::Status::OK;
 }
 
 }  // namespace
@@ -59,7 +61,8 @@ PredictService::PredictService() {
 }
 
 void PredictService::Request(grpc::ServerContext *context, grpc::ByteBuffer *request,
-                             grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> *writer, grpc::ServerCompletionQueue *queue, void *tag) {
+                             grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> *writer,
+                             grpc::ServerCompletionQueue *queue, void *tag) {
   RequestAsyncUnary(0, context, request, writer, queue, queue, tag);
 }
 

@@ -19,8 +19,9 @@ namespace mindspore::serving {
 class PredictService : public grpc::Service {
  public:
   PredictService();
-  void Request(grpc::ServerContext *context, grpc::ByteBuffer *request, grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> *writer,
-               grpc::ServerCompletionQueue *queue, void *tag);
+  void Request(grpc::ServerContext *context, grpc::ByteBuffer *request,
+               grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> *writer, grpc::ServerCompletionQueue *queue,
+               void *tag);
 };
 
 /// The sum of the sizes of the messages whose requests have no answer yet.

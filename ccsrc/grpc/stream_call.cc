@@ -34,7 +34,10 @@ void StreamCall::Locked(bool ok) {
 }
 
 StreamCall::StreamCall(StreamContext *context, Stay stay)
-    : context_(context), stay_(stay), kin_(stay == Stay::kBrief ? context->brief : context->lasting), stream_(&grpc_context_) {}
+    : context_(context),
+      stay_(stay),
+      kin_(stay == Stay::kBrief ? context->brief : context->lasting),
+      stream_(&grpc_context_) {}
 
 void StreamCall::WaitForClient(const Request &request, std::function<void()> await_next) {
   context_->live_calls->Add();
@@ -79,7 +82,8 @@ void StreamCall::OnMatched(bool) {
     Stop();
   } else if (kin_.size() > kMaxCalls && stay_ == Stay::kLasting) {
     Leave();
-    End({grpc::StatusCode::RESOURCE_EXHAUSTED, "There are " + std::to_string(kMaxCalls) + " calls that watch or reflect, which is the limit"});
+    End({grpc::StatusCode::RESOURCE_EXHAUSTED,
+         "There are " + std::to_string(kMaxCalls) + " calls that watch or reflect, which is the limit"});
   } else if (kin_.size() > kMaxCalls) {
     // The oldest is answered at once, unless its client sends nothing or reads nothing.
     StreamCall *oldest = kin_.front();
@@ -101,7 +105,8 @@ void StreamCall::OnRead(bool ok) {
   if (!ok) {
     OnHalfClose();
   } else if (message_.Length() > kMaxMessageBytes) {
-    End({grpc::StatusCode::RESOURCE_EXHAUSTED, "The message has more than " + std::to_string(kMaxMessageBytes) + " bytes"});
+    End({grpc::StatusCode::RESOURCE_EXHAUSTED,
+         "The message has more than " + std::to_string(kMaxMessageBytes) + " bytes"});
   } else {
     std::string text;
     const grpc::Status read = ToText(message_, &text);

@@ -20,7 +20,8 @@ class StreamCall;
 /// What the stream calls of a server share. One lock guards all their state: they are few, and asked seldom.
 struct StreamContext {
   std::mutex mutex;
-  std::list<StreamCall *> brief;    ///< matched to a client, oldest first; where there is one too many, the oldest is cancelled
+  std::list<StreamCall *>
+    brief;  ///< matched to a client, oldest first; where there is one too many, the oldest is cancelled
   std::list<StreamCall *> lasting;  ///< the same, but it is the newest that is refused
   bool stopping = false;
   LiveCalls *live_calls = nullptr;
@@ -78,7 +79,7 @@ class StreamCall {
 
   StreamContext *const context_;
   const Stay stay_;
-  std::list<StreamCall *> &kin_;                               ///< those it is counted with
+  std::list<StreamCall *> &kin_;                            ///< those it is counted with
   std::optional<std::list<StreamCall *>::iterator> place_;  ///< among them
   std::function<void()> await_next_;
   grpc::ServerContext grpc_context_;

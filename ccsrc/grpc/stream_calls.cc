@@ -45,17 +45,22 @@ class StreamCalls::Service : public grpc::Service {
  public:
   Service() {
     for (int method = 0; method < kMethods; ++method) {
-      AddMethod(new grpc::internal::RpcServiceMethod(kPaths[method], grpc::internal::RpcMethod::BIDI_STREAMING, nullptr));
+      AddMethod(
+        new grpc::internal::RpcServiceMethod(kPaths[method], grpc::internal::RpcMethod::BIDI_STREAMING, nullptr));
       MarkMethodRaw(method);
     }
   }
-  void Request(int method, grpc::ServerContext *context, StreamCall::Stream *stream, grpc::ServerCompletionQueue *queue, void *tag) {
+  void Request(int method, grpc::ServerContext *context, StreamCall::Stream *stream, grpc::ServerCompletionQueue *queue,
+               void *tag) {
     RequestAsyncBidiStreaming(method, context, stream, queue, queue, tag);
   }
 };
 
 StreamCalls::StreamCalls(Dispatcher *dispatcher, LiveCalls *live_calls)
-    : dispatcher_(dispatcher), statuses_(dispatcher), reflection_(DescriptorSet()), service_(std::make_unique<Service>()) {
+    : dispatcher_(dispatcher),
+      statuses_(dispatcher),
+      reflection_(DescriptorSet()),
+      service_(std::make_unique<Service>()) {
   context_.live_calls = live_calls;
 }
 
@@ -74,11 +79,9 @@ void StreamCalls::Start(grpc::ServerCompletionQueue *queue) {
 
 void StreamCalls::Await(int method) {
   StreamCall *call = NewCall(method).release();
-  call->WaitForClient(
-    [this, method](grpc::ServerContext *context, StreamCall::Stream *stream, void *tag) {
-      service_->Request(method, context, stream, queue_, tag);
-    },
-    [this, method] { Await(method); });
+  call->WaitForClient([this, method](grpc::ServerContext *context, StreamCall::Stream *stream,
+                                     void *tag) { service_->Request(method, context, stream, queue_, tag); },
+                      [this, method] { Await(method); });
 }
 
 std::unique_ptr<StreamCall> StreamCalls::NewCall(int method) {

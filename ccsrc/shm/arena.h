@@ -97,8 +97,9 @@ class Arena {
   FreeLists free_;
   TouchedChunks touched_;
   uint64_t used_bytes_ = 0;
-  uint32_t era_ = 0;                         // how often TakeOldBytes was called
-  std::array<uint64_t, 2> recent_bytes_{};  // of used_bytes_, those of the present era and the one before, by their parity
+  uint32_t era_ = 0;  // how often TakeOldBytes was called
+  std::array<uint64_t, 2>
+    recent_bytes_{};  // of used_bytes_, those of the present era and the one before, by their parity
   bool refused_ = false;
   std::atomic<uint32_t> *const wants_space_;  // the same where the other end sees it; written under the mutex
   std::atomic<bool> space_freed_{false};      // written under the mutex

@@ -19,10 +19,11 @@ enum class EntryKind : uint32_t {
 struct RingEntry {
   EntryKind kind;
   uint32_t method;  ///< kInstance: index into the worker's list of methods
-  uint64_t token;   ///< the master's name for the instance in flight, opaque to the worker; kModelCall, kModelResult: the
-                    ///< worker's name for the call, opaque to the master
-  uint64_t offset;  ///< of the block, in the segment of the end that allocated it
-  uint64_t size_bytes;  ///< of the block
+  uint64_t
+    token;  ///< the master's name for the instance in flight, opaque to the worker; kModelCall, kModelResult: the
+            ///< worker's name for the call, opaque to the master
+  uint64_t offset;             ///< of the block, in the segment of the end that allocated it
+  uint64_t size_bytes;         ///< of the block
   uint64_t reserve_bytes = 0;  ///< kModelCall: what the block of its kModelResult will take; 0 where that is not known
   uint64_t bell = 0;           ///< kModelCall: the lane that waits for the result
   uint64_t unused[2] = {};

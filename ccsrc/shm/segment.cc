@@ -51,7 +51,7 @@ Segment Segment::Create(const char *name, size_t size_bytes) {
 }
 
 Segment Segment::Attach(UniqueFd fd) {
-  struct stat status{};
+  struct stat status {};
   if (::fstat(fd.get(), &status) != 0) {
     ThrowErrno("fstat of a segment");
   }

@@ -18,7 +18,9 @@ class Shape {
  public:
   Shape() {}  // NOLINT: dims_ is left unset on purpose
   /// REQUIRES: dims.size() <= kMaxRank.
-  explicit Shape(std::span<const int64_t> dims) : rank_(dims.size()) { std::copy(dims.begin(), dims.end(), dims_.begin()); }
+  explicit Shape(std::span<const int64_t> dims) : rank_(dims.size()) {
+    std::copy(dims.begin(), dims.end(), dims_.begin());
+  }
   Shape(std::initializer_list<int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
   Shape(const Shape &other) : Shape(other.dims()) {}
   Shape &operator=(const Shape &other) {

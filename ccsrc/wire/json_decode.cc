@@ -37,8 +37,7 @@ bool ShortenHugeInteger(std::span<char> token) {
   constexpr std::string_view kShorter = "9999999999999999999";
   const bool is_negative = token.front() == '-';
   const char first_digit = token[is_negative && token.size() > 1 ? 1 : 0];
-  const bool is_huge =
-    is_negative ? IsIntegerTooLargeFor<int64_t>(token) : IsIntegerTooLargeFor<uint64_t>(token);
+  const bool is_huge = is_negative ? IsIntegerTooLargeFor<int64_t>(token) : IsIntegerTooLargeFor<uint64_t>(token);
   if (!is_huge || first_digit == '0') {
     return false;
   }

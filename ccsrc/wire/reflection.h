@@ -27,8 +27,8 @@ class Reflection {
   void AddService(const std::string &scope, std::string_view service, std::string_view file);
   std::string AnswerOf(uint32_t field, std::string_view value) const;
 
-  Texts files_;    ///< a FileDescriptorProto by the file's name
-  Texts symbols_;  ///< and by what it defines, fully qualified
+  Texts files_;                     ///< a FileDescriptorProto by the file's name
+  Texts symbols_;                   ///< and by what it defines, fully qualified
   std::vector<std::string> types_;  ///< the messages among the symbols
   std::vector<std::string> services_;
 };

@@ -20,9 +20,9 @@ struct InputTensor {
   DType dtype = DType::kUnknown;  ///< kUnknown also for numbers that are no data type; see wire_dtype
   int32_t wire_dtype = 0;         ///< the number as sent
   Shape shape;
-  ByteRope data;                 ///< numbers: the elements, C order, little-endian. String and bytes: the (last) value
-  uint32_t text_count = 0;       ///< how many `bytes_val` entries were sent
-  bool has_shm_data = false;     ///< the sender named shared memory, which is refused from outside
+  ByteRope data;              ///< numbers: the elements, C order, little-endian. String and bytes: the (last) value
+  uint32_t text_count = 0;    ///< how many `bytes_val` entries were sent
+  bool has_shm_data = false;  ///< the sender named shared memory, which is refused from outside
 };
 
 struct InputInstance {

@@ -88,7 +88,8 @@ class AnyReply {
       case 1:
         return kInPlaceBytes - 8 + input_.Below(16);
       default:
-        return std::min(tensor.shape.ElementCount().value_or(0) * std::max<size_t>(1, ElementBytes(tensor.dtype)), kMostBytes);
+        return std::min(tensor.shape.ElementCount().value_or(0) * std::max<size_t>(1, ElementBytes(tensor.dtype)),
+                        kMostBytes);
     }
   }
 

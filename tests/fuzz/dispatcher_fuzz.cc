@@ -97,7 +97,8 @@ class HostileWorker {
     RingEntry entry{};
     entry.kind = kind;
     entry.method = static_cast<uint32_t>(input_.Below(4));
-    entry.token = tokens_.empty() || input_.Below(8) == 0 ? input_.Number<uint64_t>() : tokens_[input_.Below(tokens_.size())];
+    entry.token =
+      tokens_.empty() || input_.Below(8) == 0 ? input_.Number<uint64_t>() : tokens_[input_.Below(tokens_.size())];
     entry.offset = input_.Below(8) == 0 ? input_.Number<uint64_t>() : input_.Below(512) * 64;
     entry.size_bytes = hostile_.WriteAnyBlock(&input_, entry.offset);
     if (input_.Below(8) == 0) {

@@ -18,7 +18,9 @@ namespace mindspore::serving {
 inline constexpr uint32_t kRingEntries = 16;
 
 /// Small enough that blocks collide, and a control segment that can be written all over.
-inline ChannelOptions TinyChannel() { return {.request_bytes = 1 << 16, .reply_bytes = 1 << 16, .ring_entries = kRingEntries}; }
+inline ChannelOptions TinyChannel() {
+  return {.request_bytes = 1 << 16, .reply_bytes = 1 << 16, .ring_entries = kRingEntries};
+}
 
 inline std::unique_ptr<Channel> AttachCopies(const Channel &channel) {
   std::vector<int> fds;

@@ -73,11 +73,12 @@ std::string Decoded(const JsonValue *value) {
 
 DType TypeOf(const JsonValue *value) {
   static const std::map<std::string, DType> kNames = {
-    {"int8", DType::kInt8},       {"int16", DType::kInt16},   {"int32", DType::kInt32},     {"int64", DType::kInt64},
-    {"uint8", DType::kUint8},     {"uint16", DType::kUint16}, {"uint32", DType::kUint32},   {"uint64", DType::kUint64},
-    {"fp16", DType::kFloat16},    {"fp32", DType::kFloat32},  {"fp64", DType::kFloat64},    {"float16", DType::kFloat16},
-    {"float32", DType::kFloat32}, {"bool", DType::kBool},     {"float64", DType::kFloat64}, {"str", DType::kString},
-    {"bytes", DType::kBytes},
+    {"int8", DType::kInt8},       {"int16", DType::kInt16},   {"int32", DType::kInt32},
+    {"int64", DType::kInt64},     {"uint8", DType::kUint8},   {"uint16", DType::kUint16},
+    {"uint32", DType::kUint32},   {"uint64", DType::kUint64}, {"fp16", DType::kFloat16},
+    {"fp32", DType::kFloat32},    {"fp64", DType::kFloat64},  {"float16", DType::kFloat16},
+    {"float32", DType::kFloat32}, {"bool", DType::kBool},     {"float64", DType::kFloat64},
+    {"str", DType::kString},      {"bytes", DType::kBytes},
   };
   if (value == nullptr) {
     return DType::kBytes;

@@ -207,9 +207,7 @@ class Reader {
 
 }  // namespace
 
-bool JsonValue::IsInteger() const {
-  return type == Type::kNumber && text.find_first_of(".eE") == std::string::npos;
-}
+bool JsonValue::IsInteger() const { return type == Type::kNumber && text.find_first_of(".eE") == std::string::npos; }
 
 const JsonValue *JsonValue::Find(std::string_view name) const {
   for (size_t i = names.size(); i > 0; --i) {

@@ -13,7 +13,7 @@ struct JsonValue {
 
   Type type = Type::kNull;
   bool flag = false;
-  std::string text;  ///< of a string, or of a number as it was written
+  std::string text;                ///< of a string, or of a number as it was written
   std::vector<std::string> names;  ///< of an object's items, in the order and number they were written
   std::vector<JsonValue> items;    ///< of an array or object
 

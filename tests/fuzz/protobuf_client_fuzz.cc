@@ -102,9 +102,11 @@ void CheckAsRequest(const Reply &reply) {
   FUZZ_REQUIRE(request->servable == reply.servable && request->method == reply.method);
   FUZZ_REQUIRE(request->version == reply.version && request->instances.size() == instances.size());
   for (size_t i = 0; i < instances.size(); ++i) {
-    FUZZ_REQUIRE(std::ranges::equal(request->instances[i].items, instances[i], [](const InputTensor &x, const OutputTensor &y) {
-      return x.text_count == (IsText(y.dtype) ? 1 : 0) && SameTensor({x.name, x.dtype, x.shape, x.data.bytes(), {}}, y);
-    }));
+    FUZZ_REQUIRE(
+      std::ranges::equal(request->instances[i].items, instances[i], [](const InputTensor &x, const OutputTensor &y) {
+        return x.text_count == (IsText(y.dtype) ? 1 : 0) &&
+               SameTensor({x.name, x.dtype, x.shape, x.data.bytes(), {}}, y);
+      }));
   }
 }
 

@@ -26,7 +26,8 @@ std::shared_ptr<Channel> MakeChannel(size_t request_bytes, size_t reply_bytes, u
 
 void BindChannel(nb::module_ &module) {
   const ChannelOptions defaults;
-  nb::class_<MasterChannel>(module, "Channel", "The master's end of the shared memory that connects it with one worker.")
+  nb::class_<MasterChannel>(module, "Channel",
+                            "The master's end of the shared memory that connects it with one worker.")
     .def(
       "__init__",
       [](MasterChannel *self, size_t request_bytes, size_t reply_bytes, uint32_t ring_entries) {
@@ -34,8 +35,9 @@ void BindChannel(nb::module_ &module) {
       },
       nb::arg("request_bytes") = defaults.request_bytes, nb::arg("reply_bytes") = defaults.reply_bytes,
       nb::arg("ring_entries") = defaults.ring_entries)
-    .def("peer_fds", [](const MasterChannel &self) { return self.channel->peer_fds(); },
-         "The descriptors a worker must inherit, in the order it attaches them.")
+    .def(
+      "peer_fds", [](const MasterChannel &self) { return self.channel->peer_fds(); },
+      "The descriptors a worker must inherit, in the order it attaches them.")
     .def("close", [](const MasterChannel &self) { self.channel->Close(); });
 }
 

@@ -48,14 +48,16 @@ std::tuple<uint64_t, uint64_t> LookAtMemory(MasterDispatcher &self, uint64_t wor
 }
 
 // The body is borrowed for the time of the call, so the GIL may go.
-uint64_t SubmitJson(MasterDispatcher &self, std::string servable, std::string method, uint64_t version, const nb::bytes &body) {
+uint64_t SubmitJson(MasterDispatcher &self, std::string servable, std::string method, uint64_t version,
+                    const nb::bytes &body) {
   const ByteSpan bytes = {static_cast<const std::byte *>(body.data()), body.size()};
   nb::gil_scoped_release released;
   return self.json().Submit({std::move(servable), std::move(method), version}, bytes);
 }
 
 // HTTP status and text; the status is 200 where the content has to be looked at.
-std::tuple<int, std::string> CheckTarget(MasterDispatcher &self, std::string servable, std::string method, uint64_t version) {
+std::tuple<int, std::string> CheckTarget(MasterDispatcher &self, std::string servable, std::string method,
+                                         uint64_t version) {
   Error refusal = self.dispatcher().CheckTarget({std::move(servable), std::move(method), version});
   return {HttpStatus(refusal.kind), std::move(refusal.text)};
 }
@@ -63,7 +65,8 @@ std::tuple<int, std::string> CheckTarget(MasterDispatcher &self, std::string ser
 nb::list TakeCompletions(MasterDispatcher &self) {
   nb::list completions;
   for (const auto &completion : self.json().TakeCompletions()) {
-    completions.append(nb::make_tuple(completion.call, completion.http_status, nb::bytes(completion.body.data(), completion.body.size())));
+    completions.append(nb::make_tuple(completion.call, completion.http_status,
+                                      nb::bytes(completion.body.data(), completion.body.size())));
   }
   return completions;
 }
@@ -72,8 +75,9 @@ nb::list TakeCompletions(MasterDispatcher &self) {
 
 void BindDispatcher(nb::module_ &module) {
   using Released = nb::call_guard<nb::gil_scoped_release>;
-  nb::class_<MasterDispatcher>(module, "Dispatcher",
-                               "Admits requests, spreads their instances over the workers, and completes each call exactly once. Thread-safe.")
+  nb::class_<MasterDispatcher>(
+    module, "Dispatcher",
+    "Admits requests, spreads their instances over the workers, and completes each call exactly once. Thread-safe.")
     .def(nb::init<uint64_t>(), "max_enqueued_requests"_a = 10000)
     .def_prop_rw(
       "max_enqueued_requests", [](MasterDispatcher &self) { return self.dispatcher().max_enqueued_requests(); },
@@ -82,11 +86,17 @@ void BindDispatcher(nb::module_ &module) {
     .def("add_worker", AddWorker, "channel"_a, "servable"_a, "version"_a, "methods"_a, "own_device"_a, "label"_a,
          "remote_methods"_a = std::vector<std::string>(), "process"_a = -1)
     .def(
-      "declare_servable", [](MasterDispatcher &self, const std::string &servable) { self.dispatcher().DeclareServable(servable); },
+      "declare_servable",
+      [](MasterDispatcher &self, const std::string &servable) { self.dispatcher().DeclareServable(servable); },
       "servable"_a, Released())
-    .def("drain_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().DrainWorker(worker); }, "worker"_a, Released())
     .def(
-      "remove_worker", [](MasterDispatcher &self, uint64_t worker, const std::string &end) { self.dispatcher().RemoveWorker(worker, end); },
+      "drain_worker", [](MasterDispatcher &self, uint64_t worker) { self.dispatcher().DrainWorker(worker); },
+      "worker"_a, Released())
+    .def(
+      "remove_worker",
+      [](MasterDispatcher &self, uint64_t worker, const std::string &end) {
+        self.dispatcher().RemoveWorker(worker, end);
+      },
       "worker"_a, "end"_a = "", Released())
     .def(
       "set_starting",
@@ -96,7 +106,9 @@ void BindDispatcher(nb::module_ &module) {
       "servable"_a, "version"_a, "workers"_a, Released())
     .def(
       "fail_waiting",
-      [](MasterDispatcher &self, const std::string &servable, uint64_t version) { self.dispatcher().FailWaiting(servable, version); },
+      [](MasterDispatcher &self, const std::string &servable, uint64_t version) {
+        self.dispatcher().FailWaiting(servable, version);
+      },
       "servable"_a, "version"_a, Released())
     .def("worker_load", Load, "worker"_a)
     .def("look_at_memory", LookAtMemory, "worker"_a)
@@ -108,7 +120,8 @@ void BindDispatcher(nb::module_ &module) {
       "max_instances"_a, "max_name_bytes"_a, "max_json_depth"_a)
     .def("check_target", CheckTarget, "servable"_a, "method"_a, "version"_a)
     .def("submit_json", SubmitJson, "servable"_a, "method"_a, "version"_a, "body"_a)
-    .def("cancel", [](MasterDispatcher &self, uint64_t call) { self.json().Cancel(call); }, "call"_a, Released())
+    .def(
+      "cancel", [](MasterDispatcher &self, uint64_t call) { self.json().Cancel(call); }, "call"_a, Released())
     .def(
       "give_memory_back",
       [](MasterDispatcher &self) {

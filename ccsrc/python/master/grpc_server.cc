@@ -37,9 +37,11 @@ void BindGrpcServer(nb::module_ &module) {
   nb::class_<GrpcServer>(module, "GrpcServer", "The public gRPC end point (MSService.Predict) on threads of its own.")
     .def(
       "__init__",
-      [](GrpcServer *self, MasterDispatcher &dispatcher, std::string address, size_t max_message_bytes, const std::optional<Pem> &tls,
-         size_t max_buffered_bytes, size_t max_instances, size_t max_name_bytes, int max_metadata_bytes, double handshake_timeout_s, double idle_timeout_s) {
-        GrpcServerOptions options = {.address = std::move(address), .max_message_bytes = max_message_bytes, .tls = TlsFrom(tls)};
+      [](GrpcServer *self, MasterDispatcher &dispatcher, std::string address, size_t max_message_bytes,
+         const std::optional<Pem> &tls, size_t max_buffered_bytes, size_t max_instances, size_t max_name_bytes,
+         int max_metadata_bytes, double handshake_timeout_s, double idle_timeout_s) {
+        GrpcServerOptions options = {
+          .address = std::move(address), .max_message_bytes = max_message_bytes, .tls = TlsFrom(tls)};
         options.max_buffered_bytes = max_buffered_bytes;
         options.limits.max_instances = max_instances;
         options.limits.max_name_bytes = max_name_bytes;
@@ -49,8 +51,9 @@ void BindGrpcServer(nb::module_ &module) {
         nb::gil_scoped_release released;
         new (self) GrpcServer(&dispatcher.dispatcher(), options);
       },
-      "dispatcher"_a, "address"_a, "max_message_bytes"_a, "tls"_a = nb::none(), nb::kw_only(), "max_buffered_bytes"_a, "max_instances"_a, "max_name_bytes"_a,
-      "max_metadata_bytes"_a, "handshake_timeout_s"_a, "idle_timeout_s"_a, nb::keep_alive<1, 2>())
+      "dispatcher"_a, "address"_a, "max_message_bytes"_a, "tls"_a = nb::none(), nb::kw_only(), "max_buffered_bytes"_a,
+      "max_instances"_a, "max_name_bytes"_a, "max_metadata_bytes"_a, "handshake_timeout_s"_a, "idle_timeout_s"_a,
+      nb::keep_alive<1, 2>())
     .def_prop_ro("port", &GrpcServer::port)
     .def("stop", &GrpcServer::Stop, "grace_s"_a, Released());
 }

@@ -25,7 +25,8 @@ class BareService : public grpc::Service {
   }
 
   void Request(grpc::ServerContext *context, grpc::ByteBuffer *request,
-               grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> *writer, grpc::ServerCompletionQueue *queue, void *tag) {
+               grpc::ServerAsyncResponseWriter<grpc::ByteBuffer> *writer, grpc::ServerCompletionQueue *queue,
+               void *tag) {
     RequestAsyncUnary(0, context, request, writer, queue, queue, tag);
   }
 };

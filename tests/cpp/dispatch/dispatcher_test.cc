@@ -56,7 +56,8 @@ TEST(Dispatcher, TheLimitCountsRequestsInProgress) {
   request->servable = "nobody";
   Answer unknown;
   dispatcher.Submit(std::move(request), &unknown);
-  EXPECT_THAT(unknown.Get().error.text, HasSubstr("exceeds the limit 1")) << "the limit comes before what a request says";
+  EXPECT_THAT(unknown.Get().error.text, HasSubstr("exceeds the limit 1"))
+    << "the limit comes before what a request says";
   peer.Echo(peer.Take());
   first.Get();
   Answer third;
@@ -174,8 +175,9 @@ TEST(Dispatcher, IsolatesAnInstanceThatKillsWorkers) {
   }
   const Reply reply = poison.Get();
   EXPECT_EQ(reply.error.kind, ErrorKind::kInternal);
-  EXPECT_EQ(reply.error.text, "Serving Error: 3 workers died while they ran this instance of servable demo, method echo, it is not "
-                              "tried again; the last worker: exit code 1");
+  EXPECT_EQ(reply.error.text,
+            "Serving Error: 3 workers died while they ran this instance of servable demo, method echo, it is not "
+            "tried again; the last worker: exit code 1");
 }
 
 TEST(Dispatcher, AnswersAtOnceWhenNoWorkerIsToBeExpected) {
@@ -247,7 +249,8 @@ TEST(Dispatcher, DistrustsWhatAWorkerSends) {
     const RingEntry entry = peer.Take();
     ASSERT_TRUE(peer.channel->Send({EntryKind::kResult, 0, entry.token, offset, bytes, {}}, 0));
     EXPECT_EQ(answer.Get().error.kind, ErrorKind::kInternal);
-    ASSERT_TRUE(peer.channel->Send({EntryKind::kResult, 0, entry.token, offset, bytes, {}}, 0)) << "a second result is passed over";
+    ASSERT_TRUE(peer.channel->Send({EntryKind::kResult, 0, entry.token, offset, bytes, {}}, 0))
+      << "a second result is passed over";
   }
   Answer answer;
   dispatcher.Submit(FloatRequest(1), &answer);
@@ -268,7 +271,8 @@ TEST(Dispatcher, AStringOutputMustBeUtf8) {
   const uint64_t bytes = BlockBytes(std::span(&plan, 1));
   const uint64_t offset = peer.channel->Allocate(bytes).value();
   std::byte *data = nullptr;
-  WriteBlock(std::span(&plan, 1), SegmentId::kReply, offset, peer.channel->Bytes(SegmentId::kReply, offset, bytes), std::span(&data, 1));
+  WriteBlock(std::span(&plan, 1), SegmentId::kReply, offset, peer.channel->Bytes(SegmentId::kReply, offset, bytes),
+             std::span(&data, 1));
   *data = std::byte{0xFF};
   ASSERT_TRUE(peer.channel->Send({EntryKind::kResult, 0, entry.token, offset, bytes, {}}, 0));
   EXPECT_THAT(answer.Get().error.text, HasSubstr("UTF-8"));

@@ -44,7 +44,8 @@ class ExtraPeer : public Peer {
     ModelResult result{entry.token, {}, contents.error};
     if (!contents.error) {
       const BlockTensor &tensor = contents.tensors.at(0);
-      const auto *values = reinterpret_cast<const float *>(channel->Bytes(tensor.segment, tensor.offset, tensor.size_bytes).data());
+      const auto *values =
+        reinterpret_cast<const float *>(channel->Bytes(tensor.segment, tensor.offset, tensor.size_bytes).data());
       result.values.assign(values, values + tensor.size_bytes / sizeof(float));
     }
     channel->Release(entry.offset);
@@ -69,7 +70,9 @@ class ExtraPeer : public Peer {
 
 class ModelCalls : public ::testing::Test {
  protected:
-  uint64_t AddDevice(Peer *peer) { return dispatcher_.AddWorker(peer->master, "demo", 1, {EchoMethod(), kModel}, true, "device"); }
+  uint64_t AddDevice(Peer *peer) {
+    return dispatcher_.AddWorker(peer->master, "demo", 1, {EchoMethod(), kModel}, true, "device");
+  }
   void AddExtra(ExtraPeer *peer) {
     dispatcher_.AddWorker(peer->master, "demo", 1, {EchoMethod()}, false, "extra", {"@call_m_0"});
   }

@@ -56,15 +56,20 @@ class Peer {
 
   BlockContents Inputs(const RingEntry &entry) {
     BlockContents contents;
-    ReadBlock(channel->Bytes(SegmentId::kRequest, entry.offset, entry.size_bytes), SegmentId::kRequest, entry.offset, 0, 0, &contents);
+    ReadBlock(channel->Bytes(SegmentId::kRequest, entry.offset, entry.size_bytes), SegmentId::kRequest, entry.offset, 0,
+              0, &contents);
     return contents;
   }
 
   /// Answers with the instance's first input, from where it lies, and gives the block back.
   void Echo(const RingEntry &entry) {
     const BlockTensor input = Inputs(entry).tensors.at(0);
-    const TensorPlan plan = {.dtype = input.dtype, .shape = &input.shape, .size_bytes = input.size_bytes, .in_block = false,
-                             .segment = SegmentId::kRequest, .offset = input.offset};
+    const TensorPlan plan = {.dtype = input.dtype,
+                             .shape = &input.shape,
+                             .size_bytes = input.size_bytes,
+                             .in_block = false,
+                             .segment = SegmentId::kRequest,
+                             .offset = input.offset};
     Send(entry.token, std::span(&plan, 1));
     channel->Release(entry.offset);
   }

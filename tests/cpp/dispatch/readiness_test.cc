@@ -45,8 +45,8 @@ TEST(Readiness, NeedsAWorkerForEveryMethod) {
   // A worker without device runs none of the methods that consist of model stages, nor what others ask of the models.
   dispatcher.AddWorker(extra.master, "demo", 1, {EchoMethod(), ModelMethod("infer")}, false, "extra");
   EXPECT_THAT(dispatcher.Readiness(), ElementsAre(Pair("demo", false)));
-  const uint64_t number =
-    dispatcher.AddWorker(device.master, "demo", 1, {EchoMethod(), ModelMethod("infer"), ModelMethod("@call_m_0")}, true, "device");
+  const uint64_t number = dispatcher.AddWorker(
+    device.master, "demo", 1, {EchoMethod(), ModelMethod("infer"), ModelMethod("@call_m_0")}, true, "device");
   EXPECT_THAT(dispatcher.Readiness(), ElementsAre(Pair("demo", true)));
   dispatcher.RemoveWorker(number);
   EXPECT_THAT(dispatcher.Readiness(), ElementsAre(Pair("demo", false)));

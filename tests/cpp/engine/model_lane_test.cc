@@ -76,8 +76,8 @@ class Lane {
     auto on_run = [this](uint32_t, uint32_t, size_t instances, std::chrono::duration<double>) {
       runs.push_back(instances);
     };
-    lane_ = std::make_unique<ModelLane>(&executor_, kLane, std::map<uint32_t, ModelLane::Graphs>{{0, {graph}}}, on_error,
-                                        on_run);
+    lane_ = std::make_unique<ModelLane>(&executor_, kLane, std::map<uint32_t, ModelLane::Graphs>{{0, {graph}}},
+                                        on_error, on_run);
   }
   ~Lane() { Stop(); }
 
@@ -144,7 +144,8 @@ TEST(ModelLaneTest, OneRowIsNotCopied) {
   lane.Start();
   EXPECT_EQ(Numbers(lane.master.Wait()), (std::vector<float>{2, 3}));
   lane.Stop();
-  const auto segment = lane.master.worker()->Bytes(SegmentId::kRequest, 0, lane.master.worker()->segment_bytes(SegmentId::kRequest));
+  const auto segment =
+    lane.master.worker()->Bytes(SegmentId::kRequest, 0, lane.master.worker()->segment_bytes(SegmentId::kRequest));
   ASSERT_EQ(graph->addresses.size(), 1U);
   EXPECT_GE(graph->addresses[0], segment.data());
   EXPECT_LT(graph->addresses[0], segment.data() + segment.size());

@@ -134,7 +134,8 @@ TEST(ModelStageTest, InputsThatDoNotFitFailTheirInstanceAlone) {
   FakeMaster master;
   Executor executor(master.worker(), OneModel(MakeModel({Spec({2, 2})}, {Spec({2, 2})}, 1, true)));
   const std::vector<WrongInput> cases = {
-    {Floats({2}, {1, 2}), "Given model input 0 size 8 not match the size 16 defined in model: given kMSI_Float32 [2], the model takes "
+    {Floats({2}, {1, 2}),
+     "Given model input 0 size 8 not match the size 16 defined in model: given kMSI_Float32 [2], the model takes "
      "kMSI_Float32 [2, 2]"},
     {MakeTensor<int32_t>(DType::kInt32, {2, 2}, {1, 2, 3, 4}),
      "Given model input 0 data type kMSI_Int32 not match the data type kMSI_Float32 defined in model: given kMSI_Int32 "
@@ -163,10 +164,10 @@ TEST(ModelStageTest, OpenDimensionsLeaveTheOthersChecked) {
   master.SendInstance(0, 1, {Floats({3, 2}, {1, 2, 3, 4, 5, 6})}, kModelLane);
   Batch batch;
   EXPECT_FALSE(executor.TryNext(kModelLane, &batch));
-  EXPECT_EQ(
-    master.Take()->error,
-    MakeError(ErrorKind::kBadInput, "Given model input 0 shape [3, 2] not match the shape [-1, 3] defined in model: given "
-                                    "kMSI_Float32 [3, 2], the model takes kMSI_Float32 [-1, 3]"));
+  EXPECT_EQ(master.Take()->error,
+            MakeError(ErrorKind::kBadInput,
+                      "Given model input 0 shape [3, 2] not match the shape [-1, 3] defined in model: given "
+                      "kMSI_Float32 [3, 2], the model takes kMSI_Float32 [-1, 3]"));
 }
 
 TEST(ModelStageTest, OutputsMustFitTheRowsThatRan) {

@@ -163,7 +163,7 @@ TEST(ChannelForkTest, MemoryIsGivenBackWhenNothingHappens) {
   constexpr size_t kBytes = size_t{200} << 20;
   const auto master = Channel::Create({.request_bytes = kBytes, .reply_bytes = 4096, .ring_entries = 64});
   auto resident = [&master] {
-    struct stat status{};
+    struct stat status {};
     EXPECT_EQ(::fstat(master->peer_fds()[1], &status), 0);
     return static_cast<uint64_t>(status.st_blocks) * 512;
   };

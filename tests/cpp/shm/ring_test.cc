@@ -24,7 +24,8 @@ RingEntry Entry(uint64_t token) {
 }
 
 bool IsEntry(const RingEntry &entry, uint64_t token) {
-  return entry.token == token && entry.offset == token * 3 && entry.size_bytes == ~token && entry.reserve_bytes == token;
+  return entry.token == token && entry.offset == token * 3 && entry.size_bytes == ~token &&
+         entry.reserve_bytes == token;
 }
 
 TEST(RingTest, KeepsOrderOverManyWraps) {

@@ -13,7 +13,7 @@ namespace mindspore::serving {
 namespace {
 
 uint64_t AllocatedBytes(const Segment &segment) {
-  struct stat status{};
+  struct stat status {};
   EXPECT_EQ(::fstat(segment.fd(), &status), 0);
   return static_cast<uint64_t>(status.st_blocks) * 512;
 }

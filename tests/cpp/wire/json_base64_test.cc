@@ -78,15 +78,16 @@ TEST(JsonBase64Test, ZeroIsAllowedAsTheLastDimension) {
 
 // Found by tests/fuzz: the document can only be read once its huge integers are shortened.
 TEST(JsonBase64Test, HugeDimensionIsNoOtherDimension) {
-  for (const std::string_view dim : {"9223372036854775808", "18446744073709551616", "429496722147483648295",
-                                     "-9223372036854775809", "-1"}) {
+  for (const std::string_view dim :
+       {"9223372036854775808", "18446744073709551616", "429496722147483648295", "-9223372036854775809", "-1"}) {
     ExpectError(R"({"b64":"","type":"int8","shape":[)" + std::string(dim) + ",0]}", "should be unsigned integer");
   }
 }
 
 TEST(JsonBase64Test, LargeDimensionStaysBesideAHugeInteger) {
   const auto request = DecodeJsonRequest(
-    AsBytes(R"({"id":-99999999999999999999,"instances":{"x":{"b64":"","type":"int8","shape":[1000000000000000000,0]}}})"),
+    AsBytes(
+      R"({"id":-99999999999999999999,"instances":{"x":{"b64":"","type":"int8","shape":[1000000000000000000,0]}}})"),
     "servable", "method", 0);
   EXPECT_EQ(request->instances.at(0).items.at(0).shape, (Shape{1000000000000000000, 0}));
 }

@@ -38,26 +38,29 @@ constexpr uint32_t kTypes = 6;
 constexpr uint32_t kServices = 7;
 
 TEST(Reflection, ListsTheServices) {
-  EXPECT_EQ(AnswerTo(Field(kServices, "")),
-            Field(6, Field(1, Field(1, "mindspore.serving.proto.MSService")) + Field(1, Field(1, "grpc.health.v1.Health")) +
-                       Field(1, Field(1, "grpc.reflection.v1.ServerReflection")) +
-                       Field(1, Field(1, "grpc.reflection.v1alpha.ServerReflection"))));
+  EXPECT_EQ(AnswerTo(Field(kServices, "")), Field(6, Field(1, Field(1, "mindspore.serving.proto.MSService")) +
+                                                       Field(1, Field(1, "grpc.health.v1.Health")) +
+                                                       Field(1, Field(1, "grpc.reflection.v1.ServerReflection")) +
+                                                       Field(1, Field(1, "grpc.reflection.v1alpha.ServerReflection"))));
 }
 
 TEST(Reflection, FindsWhatAFileDefines) {
   const std::string by_name = AnswerTo(Field(kByName, "mindspore_serving/proto/ms_service.proto"));
   EXPECT_THAT(by_name, HasSubstr("PredictRequest"));
-  for (const char *symbol : {"MSService", "MSService.Predict", "Tensor", "Tensor.shm_data", "Tensor.tensor_data", "Instance.ItemsEntry",
-                             "Instance.ItemsEntry.value", "DataType", "MS_BYTES"}) {
+  for (const char *symbol : {"MSService", "MSService.Predict", "Tensor", "Tensor.shm_data", "Tensor.tensor_data",
+                             "Instance.ItemsEntry", "Instance.ItemsEntry.value", "DataType", "MS_BYTES"}) {
     EXPECT_EQ(AnswerTo(Field(kSymbol, std::string("mindspore.serving.proto.") + symbol)), by_name) << symbol;
   }
-  EXPECT_THAT(AnswerTo(Field(kSymbol, "grpc.health.v1.HealthCheckResponse.ServingStatus")), HasSubstr("grpc/health/v1/health.proto"));
-  EXPECT_THAT(AnswerTo(Field(kSymbol, "grpc.health.v1.HealthCheckResponse.SERVING")), HasSubstr("grpc/health/v1/health.proto"));
+  EXPECT_THAT(AnswerTo(Field(kSymbol, "grpc.health.v1.HealthCheckResponse.ServingStatus")),
+              HasSubstr("grpc/health/v1/health.proto"));
+  EXPECT_THAT(AnswerTo(Field(kSymbol, "grpc.health.v1.HealthCheckResponse.SERVING")),
+              HasSubstr("grpc/health/v1/health.proto"));
 }
 
 TEST(Reflection, TellsWhatIsNotThere) {
-  for (const auto &request : {Field(kByName, "ms_service.proto"), Field(kSymbol, "Tensor"), Field(kSymbol, ""), Field(kSymbol, "mindspore"),
-                              Field(kTypes, "mindspore.serving.proto.DataType"), Field(5, "")}) {
+  for (const auto &request :
+       {Field(kByName, "ms_service.proto"), Field(kSymbol, "Tensor"), Field(kSymbol, ""), Field(kSymbol, "mindspore"),
+        Field(kTypes, "mindspore.serving.proto.DataType"), Field(5, "")}) {
     EXPECT_THAT(AnswerTo(request), StartsWith(Field(7, "").substr(0, 1))) << request;
     EXPECT_THAT(AnswerTo(request), HasSubstr(Error(5))) << request;
   }
@@ -66,21 +69,22 @@ TEST(Reflection, TellsWhatIsNotThere) {
 }
 
 TEST(Reflection, TypesHaveNoExtensions) {
-  EXPECT_EQ(AnswerTo(Field(kTypes, "mindspore.serving.proto.Tensor")), Field(5, Field(1, "mindspore.serving.proto.Tensor")));
+  EXPECT_EQ(AnswerTo(Field(kTypes, "mindspore.serving.proto.Tensor")),
+            Field(5, Field(1, "mindspore.serving.proto.Tensor")));
 }
 
 TEST(Reflection, TheLastOfSeveralQuestionsCounts) {
   EXPECT_THAT(AnswerTo(Field(kSymbol, "nothing") + Field(kServices, "")), Not(HasSubstr(Error(5))));
 }
 
-TEST(Reflection, ErrorsAreUtf8) {
-  EXPECT_TRUE(IsValidUtf8(AnswerTo(Field(kSymbol, "\xff\xfe"))));
-}
+TEST(Reflection, ErrorsAreUtf8) { EXPECT_TRUE(IsValidUtf8(AnswerTo(Field(kSymbol, "\xff\xfe")))); }
 
 TEST(Reflection, MalformedRequestsAreRefusedAndNothingElseHappens) {
   const Reflection reflection(DescriptorSet());
   EXPECT_THROW(reflection.Answer("\xff"), ServingError);
-  EXPECT_THROW(reflection.Answer("\x22\x05" "abc"), ServingError);
+  EXPECT_THROW(reflection.Answer("\x22\x05"
+                                 "abc"),
+               ServingError);
   std::mt19937 random(7);
   for (int i = 0; i < 2000; ++i) {
     std::string request = Field(kSymbol, "mindspore.serving.proto.Tensor");
