@@ -103,11 +103,6 @@ def grpc_echo(build_folder: Path) -> EchoServer:
     return EchoServer([build(build_folder, "grpc_echo")])
 
 
-def grpc_handover(build_folder: Path) -> EchoServer:
-    """A bare server on the C++ gRPC library that has a second process sum up what comes."""
-    return EchoServer([build(build_folder, "grpc_handover")])
-
-
 def aiohttp_echo() -> EchoServer:
     """The bare echo on aiohttp and uvloop."""
     return EchoServer([sys.executable, str(_HERE / "reference" / "aiohttp_echo.py")])

@@ -58,21 +58,13 @@ def rest_add(bench: Bench) -> list[Row]:
 
 
 def grpc_large(bench: Bench) -> list[Row]:
-    """602 kB in, one number out, against the echo, which sends the 602 kB back.
-
-    And a bare hand-over of the same bytes to a second process, against the echo: what a server without any cost of its
-    own would reach whose functions run in another process.
-    """
+    """602 kB in, one number out, against the echo, which sends the 602 kB back."""
     x = np.random.default_rng(1).random((1, 3, 224, 224), np.float32)
     ours, reference = _grpc_pair(bench, "total", {"x": x}, x.sum(dtype=np.float32))
     targets = {1: Target("rate ratio", at_least=0.8)}
-    rows: list[Row] = [
+    return [
         bench.rounds_of(f"gRPC sum of 1x3x224x224, {n} in flight", targets.get(n), n, ours, reference) for n in (1, 8)
     ]
-    with children.grpc_handover(bench.build_folder) as server:
-        message = protocol.make_request("total", "predict", [{"x": x}]).SerializeToString()
-        handover = GrpcLoad(server.address, message, reply_bytes=4, folder=bench.folder)
-        return [*rows, bench.rounds_of("bare hand-over of 1x3x224x224, 1 in flight", None, 1, handover, reference)]
 
 
 def grpc_pause(bench: Bench) -> list[Row]:
