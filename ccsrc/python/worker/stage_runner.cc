@@ -17,7 +17,7 @@ constexpr uint64_t kLongCopyBytes = 256 * 1024;
 constexpr size_t kMaxStackArguments = 8;
 // For so long a turn of short calls may hold back what goes on to models of this process. Told of each instance at once, a
 // model that is quicker than the function would run them one by one.
-constexpr auto kHoldTime = std::chrono::milliseconds(1);
+constexpr auto kHoldTime = std::chrono::microseconds(600);
 
 std::string TypeName(PyObject *object) {
   return nb::str(nb::handle(reinterpret_cast<PyObject *>(Py_TYPE(object)))).c_str();
